@@ -8,11 +8,13 @@ ifneq ($(origin COLUMNS),command line) # a terminal may call its width so
 COLUMNS :=
 endif
 #? NAME      name of the prepared data and of the run (default: that of DATA)
-NAME ?= $(basename $(notdir $(DATA)))
+ifeq ($(origin NAME),undefined)
+NAME := $(shell printf %s '$(subst ','\'',$(value DATA))' | sed 's|/*$$||; s|.*/||; s/\.[^.]*$$//; s/[^[:alnum:]._-]/-/g')
+endif
 #? CONFIG    preset (demo, base, grocery, fashion, fashion_types, sports, esci) or a YAML file (default: by DATA)
 CONFIG ?=
 #? IMAGE_WEIGHTS  weights of the image encoder, a file for timm (grocery, fashion: those beside the data)
-IMAGE_WEIGHTS ?= $(if $(CONFIG),,$(if $(filter grocery fashion,$(DATA)),$(wildcard $(DATA_DIR)/../../weights/mobilenetv2_100_tf2ptq_timm.pth)))
+IMAGE_WEIGHTS ?= $(if $(CONFIG),,$(if $(filter grocery fashion,$(DATA_WORD)),$(wildcard $(call word_of,DATA_DIR)/../../weights/mobilenetv2_100_tf2ptq_timm.pth)))
 #? VERSION   version in the model repository (default: export the next, serve the newest)
 VERSION ?=
 #? FILE      products to store, or offers to match (default: the gallery of NAME)
@@ -35,10 +37,18 @@ DATA_ARGS ?=
 TRAIN_ARGS ?=
 #? FRESH     1 runs steps again that nothing changed for: data, train, evaluate
 FRESH ?=
-RUN = runs/$(NAME)
+# Make parts its lists at blanks, so that a name with one would be taken for two. In the environment it
+# may be anybody's.
+HAS_BLANK = $(and $(word 2,$(NAME)),$(filter-out environment,$(firstword $(origin NAME))))
+ONE_NAME = $(if $(HAS_BLANK),$(error NAME may hold no blank, got '$(NAME)'),$(NAME))
+RUN = runs/$(ONE_NAME)
 RUN_FILES = $(addprefix $(RUN)/,weights.safetensors config.yaml preprocessing.json text_backbone.json tokenizer.json)
-TABLES = .cache/data/$(NAME)
-PRESET = $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA)),$(if $(filter esci-%,$(DATA)),esci),demo)
+TABLES = .cache/data/$(ONE_NAME)
+# A path as one word of Make's, which as a pattern finds the path.
+BLANK := $(subst ,, )
+word_of = $(subst $(BLANK),?,$(value $(1)))
+DATA_WORD = $(call word_of,DATA)
+PRESET = $(or $(CONFIG),$(filter grocery fashion sports esci,$(DATA_WORD)),$(if $(filter esci-%,$(DATA_WORD)),esci),demo)
 # Files and folders that a user's options name decide what comes out, too.
 NAMED_FILES = $(wildcard $(subst =, ,$(1)))
 # Runs a command unless its outputs are there and nothing that decides them changed.
@@ -48,11 +58,13 @@ DEMO_ARGS := $(ARGS)
 # Photos that `make data` named are shown.
 WEB = python -m twinshelf.client.web --judgements .cache/judgements.sqlite --image-root $(TABLES)
 # The catalogue of the demo is drawn first, and then read as a table of anybody's.
-IS_DRAWN = $(filter generated,$(DATA))
-SOURCE = $(if $(IS_DRAWN),$(TABLES)/products.parquet,$(DATA))
-DATA_OPTIONS = $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(COLUMN_OPTION)
+IS_DRAWN = $(filter generated,$(DATA_WORD))
+SOURCE = $(if $(IS_DRAWN),$(TABLES)/products.parquet,"$$GIVEN_DATA")
+DATA_OPTIONS = $(if $(DATA_DIR),--data-dir "$$GIVEN_DATA_DIR") $(COLUMN_OPTION)
 # Handed over in the environment, these may hold anything: blanks, quotes, equals and dollar signs.
 export GIVEN_COLUMNS := $(value COLUMNS)
+export GIVEN_DATA := $(value DATA)
+export GIVEN_DATA_DIR := $(value DATA_DIR)
 export GIVEN_TITLE := $(value TITLE)
 export GIVEN_IMAGE := $(value IMAGE)
 export GIVEN_FILE := $(if $(filter file,$(origin FILE)),$(FILE),$(value FILE))
@@ -60,6 +72,8 @@ COLUMN_OPTION = $(if $(GIVEN_COLUMNS),--columns "$$GIVEN_COLUMNS")
 # A table that `make data` wrote names photos wherever its data set lies.
 FILE_OPTIONS = $(COLUMN_OPTION) $(if $(filter .cache/data/%,$(GIVEN_FILE)),--image-root /)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# A terminal that lacks a sign, such as that of a step that failed, shows another one in its place.
+export PYTHONIOENCODING ?= :replace
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo data train evaluate export up triton serve web index match pairs categories group compare ablation quality perf tune bench soak fuzz protos lint unit test test-web test-milvus cluster-test test-bulk test-alerts docs audit clean lock
@@ -82,17 +96,17 @@ demo: data train evaluate export ## Run the whole path: data, train, evaluate, e
 
 data: setup ## Read a data set into .cache/data/NAME
 	@$(if $(IS_DRAWN),$(STEP) --name draw --outputs $(SOURCE) -- tests.generated_catalogue --out $(TABLES) $(DATA_ARGS))
-	@$(STEP) --name prepare --inputs $(if $(IS_DRAWN),$(SOURCE),$(wildcard $(DATA))) $(DATA_DIR) --reading-list $(TABLES)/photos.txt --outputs $(addprefix $(TABLES)/,train.parquet queries.parquet gallery.parquet) -- \
+	@$(STEP) --name prepare --inputs $(if $(IS_DRAWN)$(wildcard $(DATA_WORD)),$(SOURCE)) $(if $(DATA_DIR),"$$GIVEN_DATA_DIR") --reading-list $(TABLES)/photos.txt --outputs $(addprefix $(TABLES)/,train.parquet queries.parquet gallery.parquet) -- \
 		twinshelf.training.catalogues.prepare --data $(SOURCE) $(DATA_OPTIONS) --out $(TABLES) $(if $(IS_DRAWN),,$(DATA_ARGS))
 
 # With NAME alone, and not DATA, what was read under that name is trained on as it is.
 IS_READ = $(and $(filter file,$(origin DATA)),$(filter-out file,$(origin NAME)),$(wildcard $(TABLES)/train.parquet))
 # A name of nothing is no wish for the demo's catalogue. In the environment it may mean the host.
-IS_MISSING = $(and $(filter file,$(origin DATA)),$(filter command,$(origin NAME)),$(filter-out $(DATA),$(NAME)),$(if $(wildcard $(TABLES)/train.parquet)$(filter data demo,$(MAKECMDGOALS)),,1))
+IS_MISSING = $(and $(filter file,$(origin DATA)),$(filter command,$(origin NAME)),$(filter-out $(DATA_WORD),$(NAME)),$(if $(wildcard $(TABLES)/train.parquet)$(filter data demo,$(MAKECMDGOALS)),,1))
 train: $(if $(IS_READ)$(IS_MISSING),setup,data) ## Train the encoder into runs/NAME
 	@$(if $(IS_MISSING),echo "there is no data $(TABLES): make data DATA=FILE NAME=$(NAME) reads some" >&2; exit 2)
-	@$(STEP) --name train --inputs $(TABLES) $(IMAGE_WEIGHTS) $(wildcard $(CONFIG)) $(call NAMED_FILES,$(TRAIN_ARGS) $(ARGS)) --outputs $(RUN_FILES) -- \
-		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights=$(IMAGE_WEIGHTS)) $(TRAIN_ARGS) $(ARGS)
+	@$(STEP) --name train --inputs $(TABLES) $(if $(IMAGE_WEIGHTS),"$(IMAGE_WEIGHTS)") $(wildcard $(CONFIG)) $(call NAMED_FILES,$(TRAIN_ARGS) $(ARGS)) --outputs $(RUN_FILES) -- \
+		twinshelf.training.train --config $(PRESET) --data.folder $(TABLES) --output $(RUN) $(if $(IMAGE_WEIGHTS),--model.image.weights="$(IMAGE_WEIGHTS)") $(TRAIN_ARGS) $(ARGS)
 
 evaluate: setup ## Print and save the retrieval metrics of runs/NAME
 	@$(if $(filter --queries% --gallery% --output%,$(ARGS)),python -m,$(STEP) --name evaluate --inputs $(RUN_FILES) $(wildcard $(TABLES)) $(call NAMED_FILES,$(ARGS)) --outputs $(RUN)/evaluation.json --) \
@@ -122,7 +136,7 @@ match: setup ## Match IMAGE and TITLE, or every offer of FILE, against the catal
 # Not into the run of the encoder, which stands under NAME by default.
 pairs: setup ## Train the pair scorer on the pairs of DATA_DIR (Ditto's form, or E-CUP's tables) into runs/pairs, or runs/NAME
 	@$(if $(DATA_DIR),,echo "make pairs needs DATA_DIR=FOLDER, with the pairs" >&2; exit 2)
-	@python -m twinshelf.training.pairs.train_pairs --pairs "$(DATA_DIR)" --output runs/$(if $(filter file,$(origin NAME)),pairs,$(NAME)) $(ARGS)
+	@python -m twinshelf.training.pairs.train_pairs --pairs "$$GIVEN_DATA_DIR" --output runs/$(if $(filter file,$(origin NAME)),pairs,$(NAME)) $(ARGS)
 
 categories: setup ## Predict the categories of held-out offers with the encoder of runs/NAME
 	@python -m twinshelf.training.categories --run runs/$(NAME) $(ARGS)
@@ -152,8 +166,8 @@ bench: setup ## Compare us with what a user would write instead, side by side (h
 soak: setup ## Try to break a whole deployment: bad offers, overload, hostile clients, killed processes
 	@python -m tests.soak $(ARGS)
 
-fuzz: setup ## Send mutated photos, texts and requests through preprocessing, Triton and service
-	@python -m tests.fuzz $(or $(ARGS),--photos 500000 --texts 500000)
+fuzz: setup ## Send mutated photos and texts through preprocessing, and calls through a Triton and a service of its own
+	@python -m tests.fuzz $(ARGS)
 
 protos: setup ## Generate the Python code of protos/
 	@cd protos && python -m grpc_tools.protoc -I . -I ../.venv/lib/python3*/site-packages --python_out=. --pyi_out=. --grpc_python_out=. twinshelf/v1/*.proto
@@ -215,5 +229,6 @@ lock: setup ## Pin the dependencies anew
 	@for folder in $(LOCKED_APART); do $(COMPILE) $$folder/requirements.in --constraints requirements.lock -o $$folder/requirements.lock || exit 1; done
 	@cd server/triton_backends && $(COMPILE) requirements.in -o requirements.lock
 
-clean: ## Remove what was made here, except the virtual environments
-	@rm -rf .cache runs model_repository/*/[0-9]* model_repository/*/configs *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+clean: ## Remove what was made here, except the virtual environments and what people judged
+	@[ ! -d .cache ] || find .cache -mindepth 1 -maxdepth 1 ! -name 'judgements.sqlite*' -exec rm -rf {} +
+	@rm -rf runs model_repository/*/[0-9]* model_repository/*/configs *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

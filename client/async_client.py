@@ -137,7 +137,10 @@ class AsyncClient:
         *,
         timeout_s: float | None = None,
     ) -> AsyncIterator[MatchAnswer]:
-        """Does what `Client.match_many` does, iterated with `async for`."""
+        """Does what `Client.match_many` does, iterated with `async for`.
+
+        Answers come while an asynchronous source is waited for.
+        """
         return AsyncStream(
             lambda: self._matching.MatchProducts(metadata=self._metadata),
             self._terms.listening(match_method(options), timeout_s),
@@ -161,13 +164,13 @@ class AsyncClient:
 
     async def predict_category(
         self,
-        offer: Offer,
+        asked: Offer | str,
         options: CategoryOptions = DEFAULT_CATEGORY_OPTIONS,
         *,
         timeout_s: float | None = None,
     ) -> CategoryPrediction:
         """Does what `Client.predict_category` does, awaited."""
-        request = category_conversions.category_request(offer, options)
+        request = category_conversions.category_request(asked, options)
         return category_conversions.category_prediction(
             await self._call(self._matching.PredictCategory, request, timeout_s)
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 import grpc
 
@@ -16,6 +17,8 @@ from twinshelf.client.streams import Answer, Row, StreamRows
 
 # What grpc.aio says, instead of the reason, when a stream ends while a request is being written.
 _LOST_WHILE_WRITING = "Internal error from Core"
+# Stands behind the last row of a source.
+_NO_ROW: Final = object()
 
 
 class AsyncStream(Generic[Row, Answer]):
@@ -38,6 +41,7 @@ class AsyncStream(Generic[Row, Answer]):
         self._listening: Listening[Row, Answer] = listening
         self._rows: StreamRows[Row, Answer] = listening.rows
         self._source = _as_async(source)
+        self._taking: asyncio.Future[Any] | None = None  # the next row, which may be long in coming
         self._is_exhausted = False
         self._heard = asyncio.Event()  # set by each response, and by the end of the stream
         self._has_lost_reason = False  # of the last stream's end
@@ -48,14 +52,18 @@ class AsyncStream(Generic[Row, Answer]):
         Raises:
             TwinshelfError: If the stream fails as a whole.
         """
-        while not self._is_done:
-            try:
-                async for answer in self._one_stream():
-                    yield answer
-            except grpc.RpcError as error:
-                mapped = _stream_error(error, self._listening.address)
-                self._has_lost_reason = error.details() == _LOST_WHILE_WRITING
-                await asyncio.sleep(self._rows.wait_after_break_s(mapped, time.monotonic()))
+        try:
+            while not self._is_done:
+                try:
+                    async for answer in self._one_stream():
+                        yield answer
+                except grpc.RpcError as error:
+                    mapped = _stream_error(error, self._listening.address)
+                    self._has_lost_reason = error.details() == _LOST_WHILE_WRITING
+                    await asyncio.sleep(self._rows.wait_after_break_s(mapped, time.monotonic()))
+        finally:
+            if self._taking is not None:
+                self._taking.cancel()
 
     @property
     def _is_done(self) -> bool:
@@ -90,18 +98,37 @@ class AsyncStream(Generic[Row, Answer]):
                 # One by one, so that a row that ends the stream does so while none is written.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._heard.wait(), self._listening.timeout_s)
-        # A slow source must not hold back answers that are there already.
-        while not self._is_exhausted and self._rows.may_take(answers_wait=not responses.empty()):
-            try:
-                row = await anext(self._source)
-            except StopAsyncIteration:
-                self._is_exhausted = True
-                break
-            request = self._rows.add(row)
-            if request is not None:
-                await self._write(call, request)
         if not was_owed:
             self._listening.start_silence()
+        while not self._is_exhausted and self._rows.may_take(answers_wait=not responses.empty()):
+            taking = self._taking or asyncio.ensure_future(anext(self._source, _NO_ROW))
+            self._taking = taking
+            if not await self._comes_first(taking):
+                break
+            self._taking = None
+            if (row := taking.result()) is _NO_ROW:
+                self._is_exhausted = True
+                break
+            if not self._rows.has_unanswered:
+                self._listening.start_silence()
+            request = self._rows.add(row)
+            if request is None:
+                break  # held back, or answered already
+            await self._write(call, request)
+
+    async def _comes_first(self, taking: asyncio.Future[Any]) -> bool:
+        """Waits for a row; returns False where an answer, a repeat or a long silence is before it.
+
+        A slow source must not hold those back.
+        """
+        self._heard.clear()
+        heard = asyncio.ensure_future(self._heard.wait())
+        wait_s = None if self._rows.is_empty else self._listening.next_wait().seconds
+        try:
+            await asyncio.wait((taking, heard), timeout=wait_s, return_when=FIRST_COMPLETED)
+        finally:
+            heard.cancel()
+        return taking.done()
 
     async def _write(self, call: Any, request: Any) -> None:
         try:

@@ -19,11 +19,12 @@ from twinshelf.v1 import matching_service_pb2
 
 
 def category_request(
-    offer: Offer, options: CategoryOptions
+    asked: Offer | str, options: CategoryOptions
 ) -> matching_service_pb2.PredictCategoryRequest:
-    """Makes the request that predicts the category of an offer."""
+    """Makes the request that predicts a category; a text is the id of a stored product."""
     return matching_service_pb2.PredictCategoryRequest(
-        offer=offer_to_message(offer),
+        offer=None if isinstance(asked, str) else offer_to_message(asked),
+        product_id=asked if isinstance(asked, str) else "",
         neighbour_count=options.neighbour_count,
         weights=weights_to_message(options.weights),
         min_margin=options.min_margin,
@@ -31,6 +32,7 @@ def category_request(
         excluded_product_id=options.excluded_product_id,
         encoder_digest=options.encoder_digest,
         encoder_version=options.encoder_version,
+        target_precision=options.target_precision,
     )
 
 
@@ -56,4 +58,5 @@ def category_prediction(
         ),
         pattern=pattern_from_message(message.pattern),
         encoder=encoder_from_message(message.encoder),
+        probability=message.probability if message.HasField("probability") else None,
     )

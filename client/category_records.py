@@ -14,15 +14,17 @@ class CategoryOptions:
     """How to predict a category.
 
     Attributes:
-        neighbour_count: Nearest products that vote, 1 or more; None leaves it to the service (10).
+        neighbour_count: Nearest products that vote, 1 or more; None takes as many as the encoder
+            was calibrated with, or 10.
         weights: Weights of the modalities; None takes those fitted in training.
-        min_margin: Abstain below this margin, 0 to 1; `make categories` finds the one that a wanted
-            share of right answers needs.
+        min_margin: Abstain below this margin, 0 to 1.
         level_count: Levels of the category paths that are predicted; 0 takes whole paths.
         excluded_product_id: A product that has no vote, such as the offer itself where it is
             stored; empty excludes none.
         encoder_digest: Digest of the encoder that is to answer; empty takes the one that serves.
         encoder_version: Version of the encoder that is to answer; 0 takes the one that serves.
+        target_precision: Share of the answers that are to be right, above 0 and below 1: others are
+            abstained from, and all where nothing was calibrated; 0 answers however improbable.
     """
 
     neighbour_count: int | None = None
@@ -32,6 +34,7 @@ class CategoryOptions:
     excluded_product_id: str = ""
     encoder_digest: str = ""
     encoder_version: int = 0
+    target_precision: float = 0.0
 
 
 DEFAULT_CATEGORY_OPTIONS = CategoryOptions()
@@ -82,6 +85,8 @@ class CategoryPrediction:
         votes: The products that voted, nearest first.
         pattern: Modalities of the offer that were embedded.
         encoder: The encoder that answered.
+        probability: Probability that the first of the categories is right, 0 to 1; None where
+            nothing was calibrated for such a vote, or nobody voted.
     """
 
     category: str
@@ -90,3 +95,4 @@ class CategoryPrediction:
     votes: tuple[CategoryVote, ...]
     pattern: Pattern
     encoder: EncoderInfo
+    probability: float | None

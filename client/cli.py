@@ -65,7 +65,10 @@ class _Commands(PlainHelp, TyperGroup):
             typer.Exit: With the exit status, if the command ends early.
         """
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # what cannot be written is found here, and not at exit
         except UnicodeEncodeError as error:  # a value that no message can hold
             complain(f"text must be UTF-8, got {error.object!r}")
             raise typer.Exit(UNUSABLE_INPUT) from None
@@ -76,14 +79,29 @@ class _Commands(PlainHelp, TyperGroup):
             complain("stopped")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader has gone (`twinshelf list | head`): what it wanted is done. Python would
-            # complain again when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader has gone (`twinshelf list | head`): what it wanted is done.
+            _drop_output()
             raise typer.Exit from None
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
+            if _drop_output():
+                place = "standard output: "
             complain(f"{place}{error.strerror or error}")
             raise typer.Exit(UNUSABLE_INPUT) from None
+
+
+def _drop_output() -> bool:
+    """Drops what cannot be written, of which Python would complain again when it ends.
+
+    Returns:
+        Whether there was any.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 app = typer.Typer(
@@ -150,7 +168,7 @@ def index(
     if options.check:
         run_check(files, file_options, options.update, sys.stdout, as_json=connection.json)
         return
-    with connection.open() as client:
+    with connection.open_for_files() as client:
         is_stored = run_index(
             client, files, file_options, options, sys.stdout, as_json=connection.json
         )

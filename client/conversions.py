@@ -327,6 +327,7 @@ def catalog_stats(message: catalog_service_pb2.GetCatalogStatsResponse) -> Catal
         encoder=encoder_from_message(message.encoder),
         embedding_dimension=message.embedding_dimension,
         change_sequence=message.change_sequence,
+        history_id=message.history_id,
     )
 
 

@@ -101,14 +101,17 @@ def read_api_key(path: Path) -> str:
         path: The file.
 
     Raises:
-        ValueError: If the file cannot be read.
+        ValueError: If the file cannot be read, or holds nothing.
     """
     try:
-        return path.read_text(encoding="utf-8").strip()
+        key = path.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
         raise ValueError(f"the file {path} holds no API key") from None
     except OSError as error:
         raise ValueError(f"the API key file {path} cannot be read: {error.strerror}") from None
+    if not key:
+        raise ValueError(f"the API key file {path} is empty")
+    return key
 
 
 def _read(path: Path, check: Callable[[Path], None]) -> bytes:

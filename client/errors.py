@@ -21,6 +21,8 @@ MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
 NO_MESSAGE = "NO_MESSAGE"
 # The reason of a call that was not even sent: there is nobody to send it to.
 NOT_CONNECTED = "NOT_CONNECTED"
+# The reason of a write that finds the disk of the catalogue full.
+CATALOGUE_FULL = "CATALOGUE_FULL"
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # How gRPC words what TLS failed with.
@@ -158,6 +160,11 @@ _KINDS: dict[grpc.StatusCode, type[TwinshelfError]] = {
 }
 
 
+def is_of_every_row(error: TwinshelfError) -> bool:
+    """Tells whether the error of a row is no fault of it: the encoder is away, the disk full."""
+    return isinstance(error, ServiceUnavailableError) or error.reason == CATALOGUE_FULL
+
+
 def error_from_status(status: status_pb2.Status) -> TwinshelfError:
     """Makes an error of a status with its details.
 
@@ -261,7 +268,7 @@ def unreachable_error(address: str, said: str) -> ServiceUnavailableError:
     code = grpc.StatusCode.UNAVAILABLE
     reason = NOT_CONNECTED if said.startswith(_NOT_SENT) else ""
     # gRPC wraps the cause in a sentence about each address it tried; the last part is the cause.
-    cause = said.rsplit(": ", 1)[-1] or "no reason given"
+    cause = said.rsplit(": ", 1)[-1].removesuffix("]") or "no reason given"
     if any(sign in said for sign in _TLS_SIGNS):
         if found := _OPENSSL_REASON.search(said):
             cause = found[1].lower().replace("_", " ")

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 _CONDITION = re.compile(r"(?P<field>[^=!<>]+)(?P<mark>!=|>=|<=|=|<|>)(?P<value>.*)", re.DOTALL)
 Field = Literal["category", "brand", "seller"]
 _FIELDS: tuple[Field, ...] = get_args(Field)
+_GREATEST_COUNT = 2**31 - 1
 EXAMPLES = "category=Grocery/Coffee, seller!=acme|globex, price<=10, attributes.colour=red"
 
 
@@ -144,7 +145,8 @@ def read_value_limit(text: str) -> ValueLimit:
         ValueError: If the text is none.
     """
     field, _, count = text.rpartition("=")
-    if not (field and count.isdecimal() and int(count) >= 1):
+    # More digits than that no message can hold.
+    if not (field and count.isdecimal() and 1 <= int(count[:11]) <= _GREATEST_COUNT):
         raise ValueError(f"must look like seller=2, got {text!r}")
     return ValueLimit(field=field, match_count=int(count))
 

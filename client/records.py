@@ -331,6 +331,8 @@ class CatalogStats:
         encoder: The serving encoder; its digest is empty while that is away.
         embedding_dimension: Length of one stored vector.
         change_sequence: Number of the last change.
+        history_id: Another one after a backup was restored, or the catalogue was made anew; empty
+            where the service knows none.
     """
 
     product_count: int
@@ -343,6 +345,7 @@ class CatalogStats:
     encoder: EncoderInfo
     embedding_dimension: int
     change_sequence: int
+    history_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

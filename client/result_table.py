@@ -66,6 +66,6 @@ def _html_row(match: Match, pictures: Mapping[str, bytes]) -> str:
         html.escape(product.title or product.product_id),
         html.escape(product.brand),
         html.escape(product.seller),
-        "" if product.price is None else f"{product.price:g}",
+        "" if product.price is None else f"{product.price:,.2f}",
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -151,7 +151,8 @@ class Client:
         """Matches a stream of offers; yields each answer as it comes, in any order.
 
         Args:
-            offers: Taken lazily, as fast as the service answers.
+            offers: Taken lazily, as fast as the service answers, in the caller's own thread: while
+                the next one is waited for, nothing is yielded.
             options: How to match; the same for all.
             timeout_s: Longest silence of the service while it owes answers, seconds.
 
@@ -190,7 +191,7 @@ class Client:
 
     def predict_category(
         self,
-        offer: Offer,
+        asked: Offer | str,
         options: CategoryOptions = DEFAULT_CATEGORY_OPTIONS,
         *,
         timeout_s: float | None = None,
@@ -198,14 +199,14 @@ class Client:
         """Predicts the category of an offer by the vote of the products most alike it.
 
         Args:
-            offer: A photo, a text, or both.
+            asked: An offer, or the id of a stored product, which has no vote itself.
             options: How many products vote, when to abstain, levels of the path.
             timeout_s: Time for the call, seconds.
 
         Raises:
             TwinshelfError: If the call fails.
         """
-        request = category_conversions.category_request(offer, options)
+        request = category_conversions.category_request(asked, options)
         return category_conversions.category_prediction(
             self._call(self._matching.PredictCategory, request, timeout_s)
         )
@@ -220,7 +221,7 @@ class Client:
         the one before it is answered. Nothing happens before the answers are asked for.
 
         Args:
-            products: Taken lazily, as fast as the service answers.
+            products: Taken lazily, as fast as the service answers; see `match_many`.
             timeout_s: Longest silence of the service while it owes answers, seconds.
 
         Raises:

@@ -18,7 +18,7 @@ from typing import Annotated
 from twinshelf.export.precision import Precision
 from twinshelf.export.record import PublicationRecord, find_unchanged, source_digest
 from twinshelf.export.repository import COMMITTED
-from twinshelf.training.command_line import read_command_line
+from twinshelf.server.command_line import read_command_line
 from twinshelf.training.files import write_atomically
 
 VERSION = "version.txt"

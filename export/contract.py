@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from twinshelf.export.precision import Precision
+from twinshelf.training.categories.category_results import PRECISIONS, Choice
 from twinshelf.training.checkpoint import TrainedEncoder
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
 from twinshelf.training.retrieval.match_probability import MatchModel, MatchProbability
@@ -24,6 +26,7 @@ def build_contract(
     digest: str,
     max_batch_size: int,
     precision: Precision,
+    category_votes: Mapping[str, Choice],
 ) -> dict[str, Any]:
     """Builds the contract of a published version.
 
@@ -33,6 +36,8 @@ def build_contract(
         digest: "sha256:" and 64 hex digits, from `export.manifest`.
         max_batch_size: Most rows that the models take at once.
         precision: Number format of the towers.
+        category_votes: What was chosen for votes for a category, by modality pattern; empty where
+            `make categories` did not run.
 
     Returns:
         The contract as JSON values. At a weight of the photo for which no probabilities were fitted
@@ -47,12 +52,13 @@ def build_contract(
         "image_dim": image_dim,
         "text_dim": text_dim,
         "embedding_dim": image_dim + text_dim,
-        "fusion_weight": model.fusion.image_share(),
+        "fusion_weight": model.fusion.plain_weight(),
         "max_batch_size": max_batch_size,
         "precision": precision,
         "preprocessing": json.loads(encoder.settings.to_json()),
         "match_probability": _match_probability(encoder).to_values(),
         "pair_curves": _pair_curves(encoder),
+        "category_curves": {name: _category_curve(each) for name, each in category_votes.items()},
     }
 
 
@@ -71,11 +77,21 @@ def _pair_curves(encoder: TrainedEncoder) -> dict[str, Any]:
     }
 
 
+def _category_curve(choice: Choice) -> dict[str, Any]:
+    return {
+        "neighbour_count": choice.neighbour_count,
+        "margins": list(choice.curve.scores),
+        "probabilities": list(choice.curve.probabilities),
+        "targets": list(PRECISIONS),
+        "thresholds": list(choice.thresholds),
+    }
+
+
 def _match_probability(encoder: TrainedEncoder) -> MatchProbability:
     """Returns what was fitted, with a model for each modality pattern that was not."""
     fitted = encoder.calibration and encoder.calibration.matches
     models = {model.image_weight: model for model in fitted.models} if fitted else {}
-    weights = pattern_weights(encoder.model.fusion.image_share())
+    weights = pattern_weights(encoder.model.fusion.plain_weight())
     missing = {name: each for name, each in weights.items() if each not in models}
     if missing:
         logger.warning("probabilities of %s are not calibrated", " and ".join(missing))

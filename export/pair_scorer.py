@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from twinshelf.training.command_line import read_command_line
+from twinshelf.server.command_line import read_command_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

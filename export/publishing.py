@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ from twinshelf.export.quantization import (
     read_calibration_pixels,
 )
 from twinshelf.export.record import (
+    CATEGORIES,
     PublicationRecord,
     RunError,
     source_digest,
@@ -68,6 +69,7 @@ from twinshelf.server.triton.repository import (
     read_config,
 )
 from twinshelf.training import preprocessing
+from twinshelf.training.categories.category_results import Choice, read_choices
 from twinshelf.training.checkpoint import TrainedEncoder, load_encoder
 
 logger = logging.getLogger(__name__)
@@ -166,6 +168,18 @@ def _load(request: PublishRequest) -> TrainedEncoder:
     return encoder
 
 
+def _read_category_votes(run: Path) -> Mapping[str, Choice]:
+    path = run / CATEGORIES
+    if not path.is_file():
+        logger.warning("categories of %s are not calibrated: `make categories` does it", run)
+        return {}
+    try:
+        _, choices = read_choices(path.parent, "category")
+    except ValueError as error:
+        raise RunError(f"{error}: run `make categories` again, or remove it") from error
+    return {pattern: methods["knn"] for pattern, methods in choices.items()}
+
+
 def _stage_files(
     encoder: TrainedEncoder, staged: Path, request: PublishRequest, version: int
 ) -> None:
@@ -221,6 +235,7 @@ def _stage_configs(
             digest=digest,
             max_batch_size=max_batch_size,
             precision=request.precision,
+            category_votes=_read_category_votes(request.run),
         )
     )
     for name, config in committed.items():

@@ -25,7 +25,7 @@ from twinshelf.training import preprocessing
 from twinshelf.training.config import config_from_yaml
 from twinshelf.training.files import Step
 
-# Files of a run that end up in a version; the calibration may be missing.
+# Files of a run that end up in a version; both calibrations may be missing.
 RUN_CONFIG = "config.yaml"
 RUN_FILES = (
     RUN_CONFIG,
@@ -35,6 +35,7 @@ RUN_FILES = (
     "weights.safetensors",
 )
 CALIBRATION = "calibration.json"
+CATEGORIES = "categories/category/categories.json"
 COMMITTED_FILES = (CONFIG, "model.py")
 
 
@@ -171,8 +172,8 @@ def source_digest(
     for name in RUN_FILES:
         if not (run / name).is_file():
             raise RunError(f"the run {run} has no {name}: has its training finished?")
-    calibration = run / CALIBRATION
-    inputs = [run / name for name in RUN_FILES] + [calibration] * calibration.is_file()
+    inputs = [run / name for name in RUN_FILES]
+    inputs += [path for name in (CALIBRATION, CATEGORIES) if (path := run / name).is_file()]
     # The sources are copied into the version as they stand, comments included.
     inputs.append(Path(preprocessing.__file__).parent)
     for model in MODELS:

@@ -130,7 +130,7 @@ def compare_retrieval(
     Raises:
         ParityError: If embeddings or metrics differ.
     """
-    settings, share = encoder.settings, encoder.model.fusion.image_share()
+    settings, fusion_weight = encoder.settings, encoder.model.fusion.plain_weight()
     queries = _embed(comparison, sample.queries, encoder, settings.query_prefix)
     gallery = _embed(comparison, sample.gallery, encoder, settings.passage_prefix)
     itself = rows_of_same_product(
@@ -143,7 +143,7 @@ def compare_retrieval(
         excluded=itself,
     )
     found: list[MetricPair] = []
-    for pattern, weight in pattern_weights(share).items():
+    for pattern, weight in pattern_weights(fusion_weight).items():
         in_torch = _scores(queries.in_torch, gallery.in_torch, weight, itself)
         if np.isfinite(in_torch).any():
             as_published = _scores(queries.as_published, gallery.as_published, weight, itself)

@@ -33,6 +33,11 @@ class TwinshelfError(Exception):
         self.retry_after_s = retry_after_s
 
 
+def reason_of(error: BaseException) -> str:
+    """Returns the constant that programs and logs know an error by."""
+    return error.reason if isinstance(error, TwinshelfError) else "INTERNAL"
+
+
 class InvalidRequestError(TwinshelfError):
     """The request can never succeed as it is.
 

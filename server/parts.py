@@ -14,15 +14,15 @@ from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
-from twinshelf.server.catalogue.one_machine.upkeep import UpkeepSettings
+from twinshelf.server.catalogue.one_machine.upkeep import UpkeepConfig
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.embedding_cache import EmbeddingCache
 from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.services.calls.byte_budget import ByteBudget
 from twinshelf.server.services.calls.call_observer import CallObserver
-from twinshelf.server.services.calls.intake import Intake, IntakeSettings
+from twinshelf.server.services.calls.intake import Intake, IntakeConfig
 from twinshelf.server.services.calls.streams import StreamBounds
-from twinshelf.server.services.embedding.admission import Admission, AdmissionSettings
+from twinshelf.server.services.embedding.admission import Admission, AdmissionConfig
 from twinshelf.server.services.embedding.embedder import Embedder
 from twinshelf.server.services.embedding.encoder_pulse import EncoderPulse
 from twinshelf.server.services.embedding.routed_embedder import Lanes, RoutedEmbedder
@@ -46,6 +46,8 @@ from twinshelf.v1 import (
     matching_service_pb2,
 )
 
+# A filter, excluded products and a mask of fields, at their longest, have 400 KiB.
+_REST_BYTES: Final = 512 * 1024
 MATCHING_SERVICE = matching_service_pb2.DESCRIPTOR.services_by_name["MatchingService"].full_name
 CATALOG_SERVICE = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
 GROUP_SERVICE = group_service_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name
@@ -102,7 +104,7 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
     cache = EmbeddingCache(config.embedding_cache_count)
     admission = _make_admission(config)
     intake = Intake(
-        IntakeSettings(
+        IntakeConfig(
             slow_message_limit=config.slow_message_count,
             stream_limit=config.stream_count,
             message_timeout_s=config.message_timeout_s,
@@ -190,6 +192,7 @@ def make_workers(parts: Parts, config: ServerConfig) -> Workers:
             in_flight_count=config.stream_in_flight_count,
             budget=parts.stream_budget,
             limit_bytes=config.held_limit_bytes // 2,
+            rest_limit_bytes=config.text_limit_bytes + _REST_BYTES,
         ),
         pair_scorer=pair_scorer,
         matcher=matcher,
@@ -221,14 +224,14 @@ def _open_catalogue(config: ServerConfig) -> Catalogue:
     return SqliteCatalogue(
         config.catalogue,
         reader_count=config.reader_count,
-        upkeep=UpkeepSettings(snapshot_interval_s=config.snapshot_interval_s),
+        upkeep=UpkeepConfig(snapshot_interval_s=config.snapshot_interval_s),
         guards=guards,
     )
 
 
 def _make_admission(config: ServerConfig) -> Admission:
     return Admission(
-        AdmissionSettings(
+        AdmissionConfig(
             in_flight_limit=config.in_flight_limit,
             waiting_limit=config.waiting_count,
             wait_limit_s=config.wait_limit_s,

@@ -17,7 +17,7 @@ from twinshelf.server.access.exposure import check_exposure
 from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.access.transport import ServerTls, server_credentials
-from twinshelf.server.config import MIB, ServerConfig
+from twinshelf.server.config import KIB, MIB, ServerConfig
 from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.parts import (
     MATCHING_SERVICE,
@@ -50,6 +50,9 @@ from twinshelf.v1 import (
 logger = logging.getLogger(__name__)
 MATCH_METHOD: Final = f"/{MATCHING_SERVICE}/MatchProduct"
 _TRACES_TIMEOUT_S: Final = 3.0
+_CONNECTION_AGE_MS: Final = 300_000
+# Most photos are smaller: what is larger waits for its caller to hear that more may be sent.
+_UNREAD_BYTES: Final = 512 * KIB
 
 
 class MatchingServer:
@@ -183,6 +186,7 @@ def _interceptors(parts: Parts, config: ServerConfig) -> list[grpc.aio.ServerInt
         check_caller=check_caller,
         observer=parts.observer,
         send_timeout_s=config.send_timeout_s,
+        open_call_limit=max(1, config.call_count // 2),
     )
     access: list[AccessInterceptor] = []
     if config.keys:
@@ -276,11 +280,17 @@ def channel_options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", receive_limit),
         ("grpc.max_send_message_length", -1),
+        # Of a message that nobody reads gRPC takes no more than this. Else it takes as much as the
+        # line carries: of a near caller all of it, whether it will be read or refused.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _UNREAD_BYTES),
         # Bit 0, no compression: gRPC inflates a message before it looks at its length, so that a
         # few hundred kilobytes of a stranger would fill the memory.
         ("grpc.compression_enabled_algorithms_bitset", 1),
         # Without this a second server could take half of the requests of the same port.
         ("grpc.so_reuseport", 0),
+        # Whoever connects again sees the servers that were added since; calls under way go on.
+        ("grpc.max_connection_age_ms", _CONNECTION_AGE_MS),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         # Callers who wait see by pings that this machine has vanished; gRPC would hang up on who

@@ -21,9 +21,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Annotated, Final
 
-from twinshelf.server.command_line import check_ranges, option, read_options
+from twinshelf.server.command_line import positional, read_command_line
 from twinshelf.server.triton.triton_config import free_ports, listen
 
 HOST: Final = "127.0.0.1"
@@ -48,27 +48,27 @@ class StopRequestedError(Exception):
 class UpOptions:
     """Starts Triton and the matching service, and stops them together.
 
-    Raises:
-        ValueError: If a value is out of range.
+    Attributes:
+        model_repository: What to serve.
+        version: Encoder version; default: the newest.
+        plan: File of `make tune`; default: a plan by rule.
+        catalogue: Its folder.
+        keep_thumbnails: Longer side of the photos kept for the page, pixels; 0 keeps none.
+        free_ports: Listen on free ports, not on the usual ones.
+        logs: Folder of the logs.
+        ready_timeout_s: Time until both must serve.
+        command: After --: what to run while both serve.
     """
 
-    model_repository: Path = option(Path("model_repository"), "what to serve")
-    version: int | None = option(None, "encoder version; default: the newest", low=1)
-    plan: Path | None = option(None, "file of `make tune`; default: a plan by rule")
-    catalogue: Path = option(Path(".cache/catalogue"), "its folder")
-    keep_thumbnails: int = option(
-        256, "longer side of the photos kept for the page, pixels; 0 keeps none", low=0, high=1024
-    )
-    free_ports: bool = option(False, f"listen on free ports, not on {USUAL_PORTS}")
-    logs: Path = option(Path(".cache/up"), "folder of the logs")
-    ready_timeout_s: float = option(180.0, "time until both must serve", low=0.01, high=86_400)
-    command: tuple[str, ...] = option(
-        (), "after --: what to run while both serve", is_positional=True
-    )
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        check_ranges(self)
+    model_repository: Path = Path("model_repository")
+    version: Annotated[int | None, "1 or more"] = None
+    plan: Path | None = None
+    catalogue: Path = Path(".cache/catalogue")
+    keep_thumbnails: Annotated[int, "0 to 1024"] = 256
+    free_ports: bool = False
+    logs: Path = Path(".cache/up")
+    ready_timeout_s: Annotated[float, "0.01 to 86400"] = 180.0
+    command: tuple[str, ...] = positional(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,7 @@ class Deployment:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves as the command line says; returns the command's status, or 0 when a signal came."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = read_options(UpOptions, "twinshelf.server.up", given)
+    options = read_command_line(UpOptions, "twinshelf.server.up", arguments)
     started_s = time.monotonic()
     with contextlib.suppress(StopRequestedError), _stop_requests():
         try:

@@ -1,10 +1,18 @@
-"""The order of the tests: the longest first, so that no process waits for the other."""
+"""The order of the tests, the longest first, so that no process waits for the other; one Milvus."""
 
 from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+if TYPE_CHECKING:
+    from tests.milvus.local_server import LocalServer
 
 LONGEST = (
     "tests/test_readme.py",
@@ -30,6 +38,42 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderS
     return FolderScheduling(config, log)
 
 
+def pytest_sessionstart() -> None:
+    """Looks for no garbage until the tests are collected: what is imported stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Looks for garbage again."""
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lets the longest begin; all else keeps its order."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+@pytest.fixture(scope="session")
+def local_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A real Milvus, which runs as long as the tests do; one port of it is fixed, so all share it.
+
+    Who kills it starts it again.
+    """
+    from tests.milvus.local_server import LocalServer
+
+    server = LocalServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def milvus_place(local_milvus: LocalServer) -> Iterator[str]:
+    """Where a catalogue of this test alone may lie on the real Milvus, `milvus://HOST:PORT/NAME`.
+
+    What was made there goes afterwards: a Milvus that holds the collections of a hundred tests
+    takes minutes to start again.
+    """
+    name = f"test_{uuid4().hex}"
+    yield f"milvus://{local_milvus.address}/{name}"
+    local_milvus.drop_collections(name)

@@ -50,7 +50,7 @@ COMMANDS = {
         ["--version=0"],
         "--version must be 1 to 2147483647, got 0",
     ),
-    "server": ([], ["--reader-count=0"], "--reader-count must be 1 or more, got 0"),
+    "server": ([], ["--reader-count=0"], "--reader-count must be 1 to 256, got 0"),
     "server.catalogue": (
         [], ["--back-up=a", "--restore=b"], "--back-up cannot stand beside --restore"
     ),

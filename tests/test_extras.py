@@ -33,7 +33,7 @@ class Installed(importlib.machinery.PathFinder):
 
 sys.meta_path[:] = [Installed()]
 package = importlib.import_module(part)
-for found in pkgutil.walk_packages(package.__path__, part + "."):
+for found in pkgutil.walk_packages(getattr(package, "__path__", ()), part + "."):
     if not found.name.startswith(left_out or ("-",)) and not found.name.endswith("__main__"):
         importlib.import_module(found.name)
 """
@@ -43,6 +43,7 @@ for found in pkgutil.walk_packages(package.__path__, part + "."):
     ("extras", "part", "left_out"),
     [
         ("server", "twinshelf.server", "twinshelf.server.bulk"),
+        ("triton", "twinshelf.server.triton.__main__", ""),
         ("client", "twinshelf.client", "twinshelf.client.web twinshelf.client.demo"),
         ("client web", "twinshelf.client", "twinshelf.client.demo"),
         ("client server local", "twinshelf.server", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -52,6 +53,85 @@ def test_values_arrive_as_they_were_given(tmp_path: Path, value: str) -> None:
     shown = commanded(tmp_path, "-n", "group", f"FILE={value}.csv", f"COLUMNS=title={value}")
     assert '--products "$GIVEN_FILE" --columns "$GIVEN_COLUMNS"' in shown[0]
     assert commanded(tmp_path, "match", f"FILE={value}.csv")[:2] == ["match", f"{value}.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("my offers", "my-offers"),
+        ("it's (1)", "it-s--1-"),
+        ('a="b" $5;', "a--b---5-"),
+        ("ä.b", "ä.b"),
+    ],
+)
+def test_data_may_lie_anywhere_and_gives_its_tables_a_plain_name(
+    tmp_path: Path, name: str, called: str
+) -> None:
+    data, folder = tmp_path / f"{name}.csv", tmp_path / name
+    data.touch()
+    folder.mkdir()
+    given = (f"DATA={data}", f"DATA_DIR={folder}")
+    run = made(tmp_path, "python", "printf '%s\\n' \"$@\"", "data", *given, LC_ALL="C.UTF-8")
+    run.check_returncode()
+    words = run.stdout.splitlines()
+    place = words.index("--inputs")
+    assert words[place + 1 : place + 3] == [str(data), str(folder)]
+    assert words[words.index("--data") + 1] == str(data)
+    assert words[words.index("--data-dir") + 1] == str(folder)
+    assert words[-1] == f".cache/data/{called}"
+
+
+@pytest.mark.parametrize("target", ["train", "evaluate"])
+def test_a_name_takes_no_blank(tmp_path: Path, target: str) -> None:
+    run = made(tmp_path, "python", "echo ran $@", "-n", target, "NAME=my run")
+    assert run.returncode == 2 and not run.stdout
+    assert "NAME may hold no blank, got 'my run'" in run.stderr
+    # In the environment a name may be anybody's.
+    assert commanded(tmp_path, "match", "TITLE=x", NAME="my run") == [
+        "match", "--title", "x", "-k", "5"
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_terminal_that_lacks_a_sign_is_told_the_reason_all_the_same(tmp_path: Path) -> None:
+    arguments = ("evaluate", f"NAME={tmp_path.name}")
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    own = {name: text for name, text in os.environ.items() if name != "PYTHONIOENCODING"}
+    command = ["make", "-s", "-o", "setup", *arguments]
+    ended = subprocess.run(
+        command, cwd=PROJECT, env=own | environment, capture_output=True, text=True
+    )
+    assert f"? evaluate: there is no file or folder runs/{tmp_path.name}" in ended.stdout
+
+
+def test_cleaning_leaves_what_people_judged(tmp_path: Path) -> None:
+    judged = tmp_path / ".cache" / "judgements.sqlite"
+    for path in (judged, judged.with_name("judgements.sqlite-wal"), tmp_path / "runs" / "a"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (judged.parent / "data" / "shop").mkdir(parents=True)
+    for _ in range(2):  # and with nothing left to remove
+        command = ["make", "-s", "-f", str(PROJECT / "Makefile"), "clean"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        assert {path.name for path in tmp_path.rglob("*")} == {
+            ".cache", "judgements.sqlite", "judgements.sqlite-wal"
+        }  # fmt: skip
+    shutil.rmtree(judged.parent)
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+
+def test_a_second_setup_waits_for_the_first_and_takes_what_it_made(tmp_path: Path) -> None:
+    setup = tmp_path / ".ci" / "setup"
+    setup.parent.mkdir()
+    shutil.copy(PROJECT / ".ci" / "setup", setup)
+    (tmp_path / ".venv").mkdir()
+    first = os.open(setup, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    with subprocess.Popen([setup], stdout=subprocess.PIPE, text=True) as second:
+        assert second.stdout and "waiting for another one" in second.stdout.readline()
+        (tmp_path / ".venv" / "installed").touch()
+        os.close(first)
+    assert second.returncode == 0 and (tmp_path / ".venv" / "installed").exists()
 
 
 def test_data_that_is_there_is_not_read_again_for_a_name_alone(tmp_path: Path) -> None:

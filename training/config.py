@@ -14,7 +14,7 @@ from typing import Annotated
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 
-from twinshelf.training.command_line import check_ranges, refuse
+from twinshelf.server.command_line import check_ranges, refuse
 from twinshelf.training.data.data_config import AugmentationConfig, DataConfig, SamplerConfig
 from twinshelf.training.loop.loop_config import FinishingConfig, LoopConfig, OptimizerConfig
 from twinshelf.training.losses.loss_config import LossConfig

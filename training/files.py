@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -26,8 +27,10 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# Photos are many and large: size and time of change stand for their content.
+# Photos are many and large: size and time of change stand for their content. Those of a table or
+# of the web are stored under a digest.
 PHOTO_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_STORED_PHOTO = re.compile("[0-9a-f]{64}")
 _CODE_SUFFIXES = frozenset({".md", ".py", ".pyc", ".pyi"})
 # What goes on from where it was stopped ends as what was never stopped.
 _GOES_ON = "--resume"
@@ -191,7 +194,7 @@ def file_state(path: Path) -> str:
     SHA-256 of the content; for photos, which are many, size and time of change.
     """
     try:
-        if path.suffix.lower() in PHOTO_SUFFIXES:
+        if path.suffix.lower() in PHOTO_SUFFIXES or _STORED_PHOTO.fullmatch(path.name):
             found = path.stat()
             return f"{found.st_size} {found.st_mtime_ns}"
         with path.open("rb") as file:

@@ -24,7 +24,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from twinshelf.training.command_line import positional, read_command_line
+from twinshelf.server.command_line import positional, read_command_line
 from twinshelf.training.files import Step
 
 LOOK_INTERVAL_S = 0.1

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from twinshelf.client.commands import output
 from twinshelf.client.commands.option_groups import spread
-from twinshelf.client.commands.options import Connection
+from twinshelf.client.commands.options import Connection, read_encoder
 
 if TYPE_CHECKING:
     from twinshelf.client.encoders.records import EncoderState
@@ -121,8 +122,8 @@ def _resolve(client: Client, text: str) -> int | str:
     Raises:
         ValueError: If no digest, or more than one, begins like this.
     """
-    if text.isdecimal():
-        return int(text)
+    if isinstance(version := read_encoder(text), int):
+        return version
     digests = [state.encoder.digest for state in client.encoders.list()]
     found = [each for each in digests if each.startswith(f"sha256:{text.removeprefix('sha256:')}")]
     if len(found) != 1:
@@ -134,7 +135,8 @@ def _follow(client: Client, state: EncoderState) -> EncoderState:
     """Shows the progress until nothing more can be embedded without photos."""
     digest = state.encoder.digest
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=output.make_console(sys.stderr)) as progress:
+    console, is_reached = Console(file=sys.stderr), True
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task("embedding")
         while True:
             total = state.embedded_product_count + state.missing_product_count
@@ -142,6 +144,9 @@ def _follow(client: Client, state: EncoderState) -> EncoderState:
             stuck = state.waiting_product_count + state.failed_product_count
             if state.missing_product_count <= stuck:
                 return state
+            if is_reached and not state.is_reached:
+                console.print("the service does not reach the encoder: waiting for it")
+            is_reached = state.is_reached
             time.sleep(LOOK_INTERVAL_S)
             listed = {each.encoder.digest: each for each in client.encoders.list()}
             if digest not in listed:

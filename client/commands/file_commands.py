@@ -18,7 +18,7 @@ from twinshelf.client.commands.index_command import (
     write_report,
 )
 from twinshelf.client.commands.match_files import match_files
-from twinshelf.client.commands.match_table import StagedMatches
+from twinshelf.client.commands.match_table import StagedTable
 from twinshelf.client.commands.options import FileOptions, IndexOptions
 from twinshelf.client.commands.resume_point import ResumePoint, cache_folder, run_digest
 from twinshelf.client.errors import (
@@ -101,13 +101,13 @@ def run_index(
     reading = choose_reading(file_options, photo_count=options.photos)
     reading = replace(reading, updated_fields=read_updated_fields(options.update))
     files = ProductFiles(_stored(paths), reading)
-    kept = _kept_digests(client) if options.reindex else []
-    note = cache_folder() / "index" / run_digest(client.address, files, reading, *kept)
+    kept, stats = _kept_digests(client) if options.reindex else [], client.stats()
+    # In another catalogue, and in one that was restored, what an earlier run stored is missing.
+    digest = run_digest(client.address, files, reading, stats.history_id, *kept)
+    note = cache_folder() / "index" / digest
     is_piped = "-" in map(str, paths)  # then nothing is there to go on with
-    # Nothing is there of what an earlier run stored where the catalogue has been made anew.
-    if options.restart or (note.exists() and not client.stats().product_count):
-        note.unlink(missing_ok=True)
-    point, report, is_finished = ResumePoint(note), IndexReport(reindexes=options.reindex), False
+    point = ResumePoint(note, begins_anew=options.restart or not stats.product_count)
+    report, is_finished = IndexReport(reindexes=options.reindex), False
     if point.done_count:
         sys.stderr.write(
             f"going on behind row {point.done_count:,}, where an earlier run stopped; --restart "
@@ -117,7 +117,7 @@ def run_index(
         console = output.make_console(sys.stderr)
         index_files(client, files, report, point, console, reading.updated_fields)
         is_finished = True
-    except (TwinshelfError, ProductFileError, KeyboardInterrupt):
+    except (TwinshelfError, ProductFileError, OSError, KeyboardInterrupt):
         stored = count_of(report.stored_count, "product")
         if report.failures:
             print_report(report, output.make_console(sys.stderr))
@@ -181,9 +181,9 @@ def run_match_files(
     _check_not_read(table, paths)
     read_options = choose_reading(options)
     files = ProductFiles(_stored(paths), read_options)
-    serving = _serving_digest(client, match_options)
-    digest = run_digest(client.address, files, read_options, match_options, serving)
-    with StagedMatches(table, digest) as staged:
+    match_options = _pinned(client, match_options)
+    digest = run_digest(client.address, files, read_options, match_options)
+    with StagedTable(table, digest) as staged:
         if staged.done_count:
             sys.stderr.write(
                 f"going on behind offer {staged.done_count:,}, where an earlier run stopped; "
@@ -193,7 +193,7 @@ def run_match_files(
             report = match_files(
                 client, files, match_options, staged, output.make_console(sys.stderr)
             )
-        except (TwinshelfError, ProductFileError, KeyboardInterrupt):
+        except (TwinshelfError, ProductFileError, OSError, KeyboardInterrupt):
             way_on = "" if "-" in map(str, paths) else "; the same command goes on from here"
             sys.stderr.write(f"stopped{way_on}:\n")
             raise
@@ -216,23 +216,23 @@ def _check_not_read(table: Path, paths: Sequence[Path]) -> None:
         )
 
 
-def _serving_digest(client: Client, options: MatchOptions) -> str:
-    """Returns the encoder that will answer: a table of two would have two meanings of a score.
+def _pinned(client: Client, options: MatchOptions) -> MatchOptions:
+    """Has the encoder that serves now answer to the end, where the options name none.
 
-    Empty where the options name one.
+    A table of two would have two meanings of a score.
 
     Raises:
         ServiceUnavailableError: If it is away, so that what an earlier run has matched must wait.
     """
     if options.encoder_digest or options.encoder_version:
-        return ""
+        return options
     digest = client.stats().encoder.digest
     if not digest:
         raise ServiceUnavailableError(
             "the service does not reach its encoder; `twinshelf doctor` says why",
             code=grpc.StatusCode.UNAVAILABLE,
         )
-    return digest
+    return replace(options, encoder_digest=digest)
 
 
 def choose_reading(options: FileOptions, *, photo_count: int = 1) -> ReadOptions:

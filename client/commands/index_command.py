@@ -16,7 +16,7 @@ from twinshelf.client.commands.output import plain, write_json
 from twinshelf.client.commands.resume_point import ResumePoint
 from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.client.encoders.records import ReindexAnswer
-from twinshelf.client.errors import TwinshelfError
+from twinshelf.client.errors import TwinshelfError, is_of_every_row
 from twinshelf.client.file_products import product_of, update_of
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.product_row import ProductRow
@@ -169,8 +169,14 @@ class _RowStream:
             yield product
 
     def take(self, answer: UpsertAnswer | ReindexAnswer, *, is_old: bool) -> None:
-        """Books the answer to one product, which may have been there before."""
+        """Books the answer to one product, which may have been there before.
+
+        Raises:
+            TwinshelfError: If what failed would be the same with all others.
+        """
         place, row = self._sent.pop(answer.product_index)
+        if answer.error is not None and is_of_every_row(answer.error):
+            raise answer.error
         if answer.error is None:
             self._report.stored_count += 1
             self._report.replaced_count += is_old

@@ -80,7 +80,7 @@ def _match_files(
 ) -> None:
     from twinshelf.client.commands.file_commands import run_match_files
 
-    with connection.open() as client:
+    with connection.open_for_files() as client:
         has_all = run_match_files(
             client, files, file_options, options, table, sys.stdout, as_json=connection.json
         )

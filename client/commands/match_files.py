@@ -9,8 +9,9 @@ from itertools import islice
 
 from rich.console import Console
 
-from twinshelf.client.commands.match_table import SCHEMA, Line, StagedMatches
+from twinshelf.client.commands.match_table import SCHEMA, Line, StagedTable
 from twinshelf.client.commands.row_progress import RowProgress
+from twinshelf.client.errors import PreconditionError, is_of_every_row
 from twinshelf.client.file_products import offer_of
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.product_rows import ProductFiles
@@ -39,7 +40,7 @@ def match_files(
     client: Client,
     files: ProductFiles,
     options: MatchOptions,
-    staged: StagedMatches,
+    staged: StagedTable,
     console: Console,
 ) -> MatchReport:
     """Matches the offers of files; writes one line for each match, in the offers' order.
@@ -82,7 +83,7 @@ def _count(lines: list[Line], report: MatchReport) -> None:
 class _OfferStream:
     """Offers on their way, and their lines in the order of the file."""
 
-    def __init__(self, files: ProductFiles, staged: StagedMatches, progress: RowProgress) -> None:
+    def __init__(self, files: ProductFiles, staged: StagedTable, progress: RowProgress) -> None:
         self._files = files
         self._staged = staged
         self._progress = progress
@@ -117,9 +118,16 @@ class _OfferStream:
         self._is_read = True
 
     def take(self, answer: MatchAnswer) -> None:
-        """Keeps the lines of one answer."""
+        """Keeps the lines of one answer.
+
+        Raises:
+            TwinshelfError: If what failed would be the same with all others.
+        """
         place, row = self._sent.pop(answer.offer_index)
         if answer.error is not None:
+            # The encoder is not kept any more, say.
+            if isinstance(answer.error, PreconditionError) or is_of_every_row(answer.error):
+                raise answer.error
             is_photo = any(each.field.endswith("image") for each in answer.error.field_violations)
             (self._refuse if is_photo else self._fail)(place, row, str(answer.error))
         elif answer.result is not None:
@@ -135,10 +143,11 @@ class _OfferStream:
             self._progress.advance()
 
     def _refuse(self, place: int, row: ProductRow, reason: str) -> None:
-        """Takes a photo that is refused off its offer; one with a text is matched without."""
-        if row.has_text and row.main_photo is not None:
-            self._files.findings.add("photo", f"{row.main_photo.name or row.product_id}: {reason}")
-            self._again.append((place, replace(row, photos=())))
+        """Takes a photo that is refused off its offer, which is matched by the next, or by text."""
+        refused, *others = row.readable_photos or (None,)
+        if refused is not None and (row.has_text or others):
+            self._files.findings.add("photo", f"{refused.name or row.product_id}: {reason}")
+            self._again.append((place, replace(row, photos=tuple(others))))
         else:
             self._fail(place, row, reason)
 

@@ -1,4 +1,4 @@
-"""The table of matches: staged offer by offer beside its place, written when all are matched."""
+"""A table of answers: staged offer by offer beside its place, written when all are there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twinshelf.client.commands.resume_point import naming
 from twinshelf.client.files.forms.stored_bytes import PARQUET_SUFFIXES
 from twinshelf.client.files.rows import ProductFileError
 
@@ -40,28 +41,28 @@ _WRITTEN_AT_ONCE = 1024
 Line = dict[str, object]
 
 
-class StagedMatches:
+class StagedTable:
     """Lines of the offers that are done, kept so that a broken run goes on behind them.
 
     One line of JSON for each offer, behind one that says of which run; what a killed process left
     half written is cut off.
     """
 
-    def __init__(self, table: Path, digest: str) -> None:
+    def __init__(self, table: Path, digest: str, schema: pa.Schema = SCHEMA) -> None:
         """Goes on where an earlier run of the same digest stopped, or begins anew.
 
         Args:
             table: Target, .csv or .parquet.
             digest: Of what is matched, where and how.
+            schema: Its columns.
 
         Raises:
             ProductFileError: If the table has another ending, or another run writes it.
         """
         if table.suffix.lower() not in (".csv", *PARQUET_SUFFIXES):
-            raise ProductFileError(
-                f"the table of matches must end in .csv or .parquet, got {table}"
-            )
+            raise ProductFileError(f"the table to write must end in .csv or .parquet, got {table}")
         self._table = table
+        self._schema = schema
         self.path = table.with_name(f"{table.name}.partial")
         self._file = self.path.open("a+b")
         try:
@@ -89,8 +90,9 @@ class StagedMatches:
         """Keeps the lines of the next offer; a process that is killed now does not lose them."""
         # Names of files need not be UTF-8, but the table is.
         text = json.dumps(lines, ensure_ascii=False)
-        self._file.write(text.encode(errors="replace") + b"\n")
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(text.encode(errors="replace") + b"\n")
+            self._file.flush()
 
     def offers(self) -> Iterator[list[Line]]:
         """Yields the lines of each offer that is done."""
@@ -103,19 +105,20 @@ class StagedMatches:
         partial = self.path.with_suffix(".new")
         lines = itertools.chain.from_iterable(self.offers())
         try:
-            if self._table.suffix.lower() in PARQUET_SUFFIXES:
-                _write_parquet(partial, lines)
-            else:
-                with partial.open("w", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, SCHEMA.names)
-                    writer.writeheader()
-                    writer.writerows(lines)
-            os.replace(partial, self._table)
+            with naming(self._table):
+                if self._table.suffix.lower() in PARQUET_SUFFIXES:
+                    _write_parquet(partial, lines, self._schema)
+                else:
+                    with partial.open("w", encoding="utf-8", newline="") as file:
+                        writer = csv.DictWriter(file, self._schema.names)
+                        writer.writeheader()
+                        writer.writerows(lines)
+                os.replace(partial, self._table)
         finally:
             partial.unlink(missing_ok=True)
         self.path.unlink()
 
-    def __enter__(self) -> StagedMatches:
+    def __enter__(self) -> StagedTable:
         return self
 
     def __exit__(
@@ -124,11 +127,15 @@ class StagedMatches:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:
+            if error is None:  # else it would hide how it failed first
+                raise
 
 
-def _write_parquet(path: Path, lines: Iterable[Line]) -> None:
+def _write_parquet(path: Path, lines: Iterable[Line], schema: pa.Schema) -> None:
     rest = iter(lines)
-    with pq.ParquetWriter(path, SCHEMA) as writer:
+    with pq.ParquetWriter(path, schema) as writer:
         while batch := list(itertools.islice(rest, _WRITTEN_AT_ONCE)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=SCHEMA))
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))

@@ -21,11 +21,14 @@ from twinshelf.client.files.names.columns import Columns, read_column_mapping
 
 if TYPE_CHECKING:
     from twinshelf.client.credentials import ClientTls
+    from twinshelf.client.retries import RetryPolicy
     from twinshelf.client.sync_client import Client
 
 ADDRESS_VARIABLE: Final = "TWINSHELF_ADDRESS"
 API_KEY_VARIABLE: Final = "TWINSHELF_API_KEY"
 FAILED, UNUSABLE_INPUT, INTERRUPTED = 1, 2, 130
+# Of a row, or of a stream: a minute in all, in which Triton has started again.
+ATTEMPTS_FOR_FILES: Final = 32
 # The most that a message can hold; what the service allows is the service's to say.
 GREATEST_COUNT: Final = 2**31 - 1
 GREATEST_SEQUENCE: Final = 2**63 - 1
@@ -45,8 +48,16 @@ EncoderOption = Annotated[
 
 
 def read_encoder(text: str) -> int | str:
-    """Reads the version of an encoder, or its digest."""
-    return int(text) if text.isdecimal() else text
+    """Reads the version of an encoder, or its digest.
+
+    Raises:
+        ValueError: If no version is as great.
+    """
+    if not text.isdecimal():
+        return text
+    if int(text[:20]) > GREATEST_SEQUENCE:
+        raise ValueError(f"a version must be at most {GREATEST_SEQUENCE}, got {text}")
+    return int(text)
 
 
 def read_number(text: str) -> float:
@@ -214,20 +225,45 @@ class Connection:
         return os.environ.get(API_KEY_VARIABLE, "").strip() or None  # secrets may end a line
 
     @contextmanager
-    def open(self) -> Iterator[Client]:
+    def open_for_files(self) -> Iterator[Client]:
+        """Gives a client for files: a restart of the service, or of its Triton, does not end it.
+
+        A service that is not there at all is told of at once, before a file is read.
+
+        Raises:
+            typer.Exit: As `open` does.
+        """
+        from twinshelf.client.retries import RetryPolicy
+
+        with self.open() as client:
+            client.stats()
+        with self.open(RetryPolicy(attempt_count=ATTEMPTS_FOR_FILES)) as client:
+            yield client
+
+    @contextmanager
+    def open(self, retry_policy: RetryPolicy | None = None) -> Iterator[Client]:
         """Gives a client; an error of the service is told in a sentence and ends the command.
+
+        Args:
+            retry_policy: How to repeat; None takes the client's own.
 
         Raises:
             typer.Exit: With status 1, if the service fails or refuses something; with 2, if that
                 was no text that can be sent to it.
             ValueError: If a key or a file of TLS cannot be used.
         """
+        # What gRPC logs of each attempt would hide the sentence. It looks once, when it is loaded.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         from twinshelf.client.commands.output import error_json, write_json
         from twinshelf.client.errors import NO_MESSAGE, TwinshelfError
         from twinshelf.client.sync_client import Client
 
         with Client(
-            self.address, timeout_s=self.timeout_s, api_key=self.api_key(), tls=self.client_tls()
+            self.address,
+            timeout_s=self.timeout_s,
+            retry_policy=retry_policy,
+            api_key=self.api_key(),
+            tls=self.client_tls(),
         ) as client:
             try:
                 yield client

@@ -41,6 +41,12 @@ _CONTROLS = re.compile(rf"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}]")
 _UNESCAPED_BY_JSON = re.compile(f"[{_BEYOND_ASCII}]")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command: to rich a reader that has gone is a failure."""
+        raise BrokenPipeError
+
+
 def make_console(stream: TextIO) -> Console:
     """Makes a console that prints tables to a stream.
 
@@ -48,7 +54,7 @@ def make_console(stream: TextIO) -> Console:
         stream: Usually standard output or standard error.
     """
     width = None if stream.isatty() else PIPE_WIDTH
-    console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    console = _Console(file=stream, width=width, highlight=False, soft_wrap=False)
     console.width = max(console.width, LEAST_WIDTH)
     return console
 

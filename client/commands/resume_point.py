@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from twinshelf.client.files.forms.photo_folder import PhotoFolder
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
+from twinshelf.client.files.rows import ProductFileError
 
 _DIGITS = 20
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Adds its path to what the system says of an open file, such as that its disk is full.
+
+    Raises:
+        OSError: What was raised, with the path.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def cache_folder() -> Path:
@@ -53,22 +70,34 @@ class ResumePoint:
         notes: What an earlier run noted of those that it had done.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, begins_anew: bool = False) -> None:
         """Reads how far an earlier run came.
 
         Args:
             path: Where it is kept; made when missing.
+            begins_anew: Whether that is to be forgotten.
+
+        Raises:
+            ProductFileError: If another process is at this very run.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        content = path.read_bytes()
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise ProductFileError(
+                "another run is storing these files already: wait until it has ended"
+            ) from None
+        kept_bytes = 0 if begins_anew else os.fstat(self._file).st_size
+        content = os.pread(self._file, kept_bytes, 0)
         end = content.rfind(b"\n") + 1
         os.ftruncate(self._file, end)  # a line that was cut off; its row will be done again
         lines = content[:end].decode().splitlines()
         self.done_count = int(lines[0]) if lines else 0
         if not lines:
-            os.pwrite(self._file, self._counted(), 0)
+            self._write(self._counted(), 0)
         # A row that was done ahead of others may have been done twice.
         noted = dict(line.split(" ", 1) for line in lines[1:])
         self.notes = [note for place, note in noted.items() if int(place) < self.done_count]
@@ -82,20 +111,24 @@ class ResumePoint:
             note: What a later run should know of it, in one line.
         """
         if note:
-            os.pwrite(self._file, f"{row_place} {note}\n".encode(), os.fstat(self._file).st_size)
+            self._write(f"{row_place} {note}\n".encode(), os.fstat(self._file).st_size)
         self._done_ahead.add(row_place)
         before = self.done_count
         while self.done_count in self._done_ahead:
             self._done_ahead.remove(self.done_count)
             self.done_count += 1
         if self.done_count != before:
-            os.pwrite(self._file, self._counted(), 0)
+            self._write(self._counted(), 0)
+
+    def _write(self, data: bytes, offset: int) -> None:
+        with naming(self._path):
+            os.pwrite(self._file, data, offset)
 
     def _counted(self) -> bytes:
         return f"{self.done_count:0{_DIGITS}}\n".encode()
 
     def close(self, *, is_finished: bool) -> None:
         """Ends the notes; those of a finished run are removed."""
-        os.close(self._file)
         if is_finished:
             self._path.unlink(missing_ok=True)
+        os.close(self._file)  # frees the lock

@@ -42,7 +42,8 @@ class RowProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=console,
+            # As wide as the terminal: of a line that it folds it leaves the rest behind each time.
+            console=Console(file=console.file) if console.is_terminal else console,
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task(name, total=row_count, completed=done_count)

@@ -1,4 +1,4 @@
-"""Stores a gallery in a running service, matches held-out offers to it, and shows the answers.
+"""Makes a service hold a gallery alone, matches held-out offers to it, and shows the answers.
 
 `make demo` runs it once the encoder is trained and served:
 python -m twinshelf.client.demo --run runs/generated --data .cache/data/generated
@@ -52,7 +52,10 @@ def demonstrate(
         float | None, typer.Option(help="When the path began, Unix seconds; default: now.")
     ] = None,
 ) -> None:
-    """Stores a gallery in a running service, matches offers to it, draws a sheet into the run."""
+    """Matches held-out offers to a gallery by a running service; draws a sheet into the run.
+
+    The service then holds the products of the gallery alone: ALL OTHERS ARE REMOVED from it.
+    """
     started_at = started_at or time.time()
     # Tables in a log are as wide as they need to be read.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)

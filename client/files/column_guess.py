@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import islice
 
-from twinshelf.client.files.forms.row_label import TOTAL
+from twinshelf.client.files.first_rows import first_cells
 from twinshelf.client.files.forms.table import Table
-from twinshelf.client.files.forms.text_rows import form_of
 from twinshelf.client.files.names.column_names import (
     is_called_product,
-    is_identifier_name,
     is_own_number,
     is_product_number,
     is_trade_number,
@@ -20,17 +16,24 @@ from twinshelf.client.files.names.column_names import (
     may_be_identifier,
     names_something_else,
 )
-from twinshelf.client.files.names.columns import TELLING, Columns, map_columns, usual_identifiers
+from twinshelf.client.files.names.columns import (
+    TELLING,
+    Columns,
+    map_columns,
+    usual_identifiers,
+)
 from twinshelf.client.files.names.photo_names import is_other_photo
 from twinshelf.client.files.names.plain_name import plain_name
 from twinshelf.client.files.names.price_names import is_net, is_sale
-from twinshelf.client.files.rows import CellRow, ProductFileError
-from twinshelf.client.files.values.cell_values import present_text_of, text_of
+from twinshelf.client.files.rows import ProductFileError
+from twinshelf.client.files.values.cell_values import present_text_of
 from twinshelf.client.files.values.column_fitness import (
     FITNESS,
     LOOKS,
+    WORDS_OF_TITLE,
     Values,
     are_kinds,
+    begins_with,
     is_identifier,
     is_name,
     is_photo,
@@ -43,16 +46,11 @@ from twinshelf.client.files.values.column_fitness import (
     texts_in,
     title_fitness,
 )
-from twinshelf.client.files.values.photos import ends_like_photo, looks_like_photo
+from twinshelf.client.files.values.photos import ends_like_photo
 
-_SAMPLE_ROWS = 200
-# Photos may stand in the table itself: of large ones fewer rows are looked at.
-_SAMPLE_BYTES = 64 * 1024 * 1024
 # An identifier that fewer rows than these have alone is one of several products.
 _RARELY_SHARED = 0.9
 _LONGEST_SHORT_TEXT = 80
-# Fewer words in the mean are labels of classes as well.
-_WORDS_OF_TITLE = 2
 _FEW_ROWS = 5
 
 
@@ -89,7 +87,7 @@ class _ColumnMap:
         self._table = table
         self._given = given
         self._needed = needed
-        self._cells = _first_cells(table)
+        self._cells = first_cells(table)
 
     def columns(self) -> Columns:
         """Returns field to columns."""
@@ -114,6 +112,7 @@ class _ColumnMap:
     def _fitting(self, barred: frozenset[str]) -> Columns:
         """Maps by name; a column with an unusual name must look like its field."""
         table = self._table
+        barred |= table.vector_columns
         while True:
             columns = map_columns(
                 str(table.path), table.columns, self._given, self._needed, barred, table.kind
@@ -151,7 +150,7 @@ class _ColumnMap:
             return False
         others = (values for other, values in self._cells.items() if other != name)
         return any(
-            title_fitness(values) >= _WORDS_OF_TITLE
+            title_fitness(values) >= WORDS_OF_TITLE
             or FITNESS["description"](values)
             or photo_fitness(values)
             for values in others
@@ -210,6 +209,8 @@ class _ColumnMap:
         """Takes descriptions for titles, where they are as short: of wholesalers, "Description"."""
         (name,) = columns.get("description", ("",))
         values = self._cells[name] if name else []
+        if name and any(begins_with(values, self._cells[other]) for other in self._free(columns)):
+            return columns
         if not title_fitness(values) or mean_length(texts_in(values)) > _LONGEST_SHORT_TEXT:
             return columns
         return {**_leave_out(columns, "description"), "title": (name,)}
@@ -242,7 +243,7 @@ class _ColumnMap:
         free = (name for name in self._free(columns) if not names_something_else(name))
         scores = {name: title_fitness(self._cells[name]) for name in free}
         best = max(scores, key=lambda name: scores[name], default="")
-        if best and scores[best] >= _WORDS_OF_TITLE:
+        if best and scores[best] >= WORDS_OF_TITLE:
             raise ProductFileError(
                 f"{self._table.path} names no title, but {best!r} looks like one. Name it: "
                 f"--columns title={best}, or leave titles out: --columns title="
@@ -304,58 +305,6 @@ class _ColumnMap:
         return [name for name in self._table.columns if name not in taken]
 
 
-def guess_columns(table: Table) -> Columns:
-    """Guesses which columns hold identifier, title, description, price and photos.
-
-    What their names tell stays.
-
-    Args:
-        table: The table; its first rows are read.
-
-    Raises:
-        ProductFileError: If the table breaks off.
-    """
-    named = map_table(table, {}, needed=())
-    taken = {name for names in named.values() for name in names}
-    cells = {name: values for name, values in _first_cells(table).items() if name not in taken}
-    guessed: Columns = {}
-    for field, fitness in FITNESS.items():
-        if field in named:
-            continue
-        scores = {
-            name: fitness(values)
-            for name, values in cells.items()
-            if field not in ("title", "price") or not names_something_else(name)
-            if field != "price" or not (is_product_number(name) or is_identifier_name(name))
-        }
-        best = max(scores, key=lambda name: scores[name], default="")
-        if best and scores[best] > 0:
-            guessed[field] = (best,)
-            cells = {n: v for n, v in cells.items() if best not in (n, n.partition(".")[0])}
-    return named | guessed
-
-
-def header_is_data(table: Table) -> bool:
-    """Whether the first row holds values rather than names.
-
-    It does when one is a URL or a photo, reads like a title, or has digits and the form of the
-    values below it.
-    """
-    cells = _first_cells(table)
-    stems = {re.sub(r"\d+$", "", name) for name in cells}
-    if len(cells) > 1 and len(stems) == 1:  # a program's own names: Column1, Column2
-        return False
-    return any(looks_like_photo(name) or _is_value(name, cells[name]) for name in cells)
-
-
-def _is_value(name: str, values: Values) -> bool:
-    has_digit = any(letter.isdigit() for letter in name)
-    word_count = len(name.split())
-    if word_count > 5 or word_count > 2 and has_digit:
-        return True
-    return has_digit and share_of(values, lambda cell: form_of(text_of(cell)) == form_of(name)) > 0
-
-
 def _counts(values: Values) -> bool:
     """Whether a column counts its rows, perhaps anew in each section."""
     return texts_in(values)[:1] in ([], ["0"], ["1"], ["1."], ["01"], ["001"])
@@ -363,23 +312,6 @@ def _counts(values: Values) -> bool:
 
 def _holds_objects(cell: object) -> bool:
     return isinstance(cell, Mapping) and any(isinstance(v, Mapping) for v in cell.values())
-
-
-def _first_cells(table: Table) -> dict[str, Values]:
-    """The cells of the first rows, of each column, without totals."""
-    rows: list[Mapping[str, object]] = []
-    byte_count = 0
-    for row in islice(table.rows(table.columns), _SAMPLE_ROWS):
-        if isinstance(row, CellRow) and not _is_total(row):
-            rows.append(row.cells)
-            byte_count += sum(len(cell) for cell in row.cells.values() if isinstance(cell, bytes))
-        if byte_count > _SAMPLE_BYTES:
-            break
-    return {name: [row[name] for row in rows] for name in table.columns}
-
-
-def _is_total(row: CellRow) -> bool:
-    return row.label is not None and TOTAL.fullmatch(row.label.text) is not None
 
 
 def _leave_out(columns: Columns, field: str) -> Columns:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from twinshelf.client.files.column_guess import guess_columns, header_is_data, map_table
+from twinshelf.client.files.column_guess import map_table
+from twinshelf.client.files.column_proposal import guess_columns, header_is_data
 from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.forms.table import Table, open_table
 from twinshelf.client.files.names.columns import FIELDS, Columns, format_column_mapping
@@ -164,15 +165,21 @@ def check_files(paths: Sequence[Path], options: ReadOptions) -> FileCheck:
         proposals=[propose(Path(path), options) for path in paths],
         updated_fields=options.updated_fields,
     )
-    for proposal in check.proposals:
-        form = replace(options.form, has_header=proposal.has_header)
-        columns = proposal.columns if proposal.is_guessed else options.columns
-        read_like_this = replace(options, columns=columns, form=form)
-        files = ProductFiles([proposal.path], read_like_this)
+    if any(proposal.is_guessed for proposal in check.proposals):  # each has options of its own
+        read = [ProductFiles([each.path], _as_proposed(each, options)) for each in check.proposals]
+    else:
+        read = [ProductFiles(paths, options)]
+    for files in read:
         for row in files.rows():
             _count(row, check)
         check.findings += files.findings.sentences()
     return check
+
+
+def _as_proposed(proposal: Proposal, options: ReadOptions) -> ReadOptions:
+    form = replace(options.form, has_header=proposal.has_header)
+    columns = proposal.columns if proposal.is_guessed else options.columns
+    return replace(options, columns=columns, form=form)
 
 
 def propose(path: Path, options: ReadOptions) -> Proposal:

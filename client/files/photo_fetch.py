@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import ipaddress
 import os
+import re
 import socket
 import ssl
 import threading
@@ -30,10 +31,12 @@ _FETCHED_AHEAD = 32
 _CONNECT_TIMEOUT_S = 10.0
 _TOTAL_TIMEOUT_S = 30.0
 _BLOCK_BYTES = 1 << 16
+# Whatever its server calls it: a page that stands in for a photo would be kept for good.
+_FORMS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
 _REDIRECTS = (301, 302, 303, 307, 308)
 # What stands in a URL as itself, "%" too: it may be quoted already.
 _SAFE = "/?&=%:,;+@~!$'()*"
-_HEADERS = {"User-Agent": "twinshelf", "Accept": "image/*"}
+_HEADERS = {"User-Agent": "twinshelf", "Accept": "image/jpeg, image/png, image/webp"}
 
 
 class PhotoFetcher:
@@ -65,8 +68,8 @@ class PhotoFetcher:
             is_over: Set before `cut_off`, by who waits for it no longer.
 
         Raises:
-            PhotoError: If it cannot be fetched, is too large or too slow, or its address is none
-                of the public internet.
+            PhotoError: If it cannot be fetched, is too large, too slow or no photo, or its address
+                is none of the public internet.
         """
         if url.startswith("//"):
             url = f"https:{url}"
@@ -165,7 +168,10 @@ def _read_within(response: http.client.HTTPResponse, deadline_s: float) -> bytes
         raise PhotoError(f"the answer broke off {response.length} bytes before its end")
     if not blocks:
         raise PhotoError("the answer is empty")
-    return b"".join(blocks)
+    data = b"".join(blocks)
+    if not _FORMS.match(data):
+        raise PhotoError("the answer is neither JPEG, PNG nor WebP")
+    return data
 
 
 def fetch_photos(

@@ -18,6 +18,7 @@ from pathlib import Path
 from twinshelf.client.files.column_guess import map_table
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.forms.table import Table, open_table
+from twinshelf.client.files.forms.text_encoding import mended
 from twinshelf.client.files.names.column_names import is_trade_number
 from twinshelf.client.files.names.columns import TELLING, Columns, usual_identifiers
 from twinshelf.client.files.names.price_names import price_divisor
@@ -277,7 +278,7 @@ class ProductFiles:
             source=row.source,
             row_number=row.row_number,
             product_id=product_id,
-            **{name: present_text_of(values.get(name)) for name in EMBEDDED_TEXTS},
+            **{name: mended(present_text_of(values.get(name))) for name in EMBEDDED_TEXTS},
             seller=present_text_of(values.get("seller")),
             group=present_text_of(values.get("group")),
             price=self._price(row, decimal, mapped),

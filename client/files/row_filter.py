@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from twinshelf.client.files.findings import Findings
-from twinshelf.client.files.forms.row_label import NOTE, TOTAL, TOTAL_WORD
+from twinshelf.client.files.forms.row_label import NOTE, TOTAL, TOTAL_WORD, is_subtotal
+from twinshelf.client.files.forms.text_rows import form_of
 from twinshelf.client.files.names.columns import Columns
 from twinshelf.client.files.rows import BadRow, CellRow, Label
 from twinshelf.client.files.values.cell_values import present_text_of
+from twinshelf.client.files.values.photos import looks_like_photo
 from twinshelf.client.files.values.prices import DecimalSign, price_of
 
 # No foot is longer; rows are held back in case that they are one.
@@ -34,15 +36,6 @@ _OF_SUM = 0.99
 _LONGEST_SHOWN = 40
 _NAMING = ("title", "description", "images")
 _TOTAL_WITHIN = re.compile(rf"(?<!\w)(?:{TOTAL_WORD})(?!\w)", re.IGNORECASE)
-# With the name of what is summed up behind.
-_SUBTOTAL = re.compile(
-    r"\W*(?:sub[\s-]?totals?|zwischensumme|übertrag|sous-total|subtotale|subtotaal|brought forward"
-    r"|carried forward|промежуточный итог|итого по|всего по|小计|小計)(?!\w)",
-    re.IGNORECASE,
-)
-_PAGE = re.compile(
-    r"\W*(?:page|seite|página|pagina|стр\w*\.?) \d+(?: (?:of|/|von|из|de|di|van) \d+)?\W*", re.I
-)
 
 
 def _is_hint(row: CellRow) -> bool:
@@ -58,8 +51,13 @@ def _is_technical(text: str) -> bool:
 
 def _is_header(row: CellRow) -> bool:
     """Whether a row repeats the names of the columns, as each page of a report does."""
-    named = [(name, text) for name, cell in row.cells.items() if (text := present_text_of(cell))]
-    return len(named) > 1 and all(name.casefold() == text.casefold() for name, text in named)
+    named_count = 0
+    for name, cell in row.cells.items():
+        text = present_text_of(cell)
+        if text and text.casefold() != name.casefold():
+            return False
+        named_count += bool(text)
+    return named_count > 1
 
 
 def _has_digit(text: str) -> bool:
@@ -144,8 +142,8 @@ class RowFilter:
     def _without_advice(self, rows: Iterable[CellRow | BadRow]) -> Iterator[CellRow | BadRow]:
         """Leaves out the first rows where they say in words what is to be filled in.
 
-        One of them has a word in the place of a price; the first product has both identifier and
-        price.
+        One of them has a word in the place of a price or a photo; the first product has both
+        identifier and price.
         """
         rest, head = iter(rows), list[CellRow]()
         for row in rest if self._identifier and self._names("price") else ():
@@ -161,7 +159,8 @@ class RowFilter:
                 and self._text(row, "product_id") != ""
                 and _has_digit(self._text(row, "price"))
             )
-            if is_whole and any(self._text(each, "price") for each in head):
+            is_headed = is_whole and any(map(self._has_word_for_value, head))
+            if is_headed and isinstance(row, CellRow) and not self._have_its_form(head, row):
                 for each in head:
                     self._has_headings |= self._is_title_alone(each)
                     self._leave_out(each)
@@ -173,13 +172,24 @@ class RowFilter:
         yield from head
         yield from rest
 
+    def _has_word_for_value(self, row: CellRow) -> bool:
+        photo = self._text(row, "images")
+        return bool(self._text(row, "price") or photo and not looks_like_photo(photo))
+
+    def _have_its_form(self, head: Iterable[CellRow], product: CellRow) -> bool:
+        """Whether one of the first rows has an identifier such as a product's: "AB 100 X"."""
+        form = form_of(self._text(product, "product_id"))
+        return "9" in form and any(form_of(self._text(r, "product_id")) == form for r in head)
+
     def _may_be_advice(self, row: CellRow) -> bool:
         """Whether a row has no price, and words or nothing in the place of its identifier."""
         price, identifier = (self._text(row, field) for field in ("price", "product_id"))
         is_words = " " in identifier or identifier.casefold() in _HINTS or not identifier
         # With digits it is "Up to 20 signs", and that of a price only beside such a one.
         is_told = not _has_digit(price) or _is_prose(price) and _is_prose(identifier)
-        return is_words and is_told and (_is_prose(identifier) or not _has_digit(identifier))
+        is_prose = _is_prose(identifier) or not _has_digit(identifier)
+        has_hint = any(present_text_of(cell).casefold() in _HINTS for cell in row.cells.values())
+        return is_words and (is_told and is_prose or has_hint)
 
     def _text(self, row: CellRow, field: str) -> str:
         texts = (present_text_of(row.cells[name]) for name in self._names(field))
@@ -187,9 +197,7 @@ class RowFilter:
 
     def _is_total(self, row: CellRow, label: Label) -> bool:
         """Whether a row is a total wherever it stands, such as that of a category."""
-        if self._lacks_identifier(row) and (
-            _SUBTOTAL.match(label.text) or label.is_alone and _PAGE.fullmatch(label.text)
-        ):
+        if self._lacks_identifier(row) and is_subtotal(label):
             return True
         if "title" in self._columns and self._lacks_name(row):
             return _TOTAL_WITHIN.search(label.text) is not None

@@ -5,9 +5,9 @@ python -m twinshelf.client.web --image-root photos/
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -79,12 +79,15 @@ def serve(
     except ValueError as error:
         complain(str(error))
         raise typer.Exit(UNUSABLE_INPUT) from None
-    _run(app, listen)
+    _run(app, listen, config.hosts)
 
 
-def _run(app: ASGIApp, listen: Endpoint) -> None:
+def _run(app: ASGIApp, listen: Endpoint, hosts: Sequence[str]) -> None:
     _require_free(listen)
     sys.stdout.write(f"the page is at http://{listen}/\n")
+    if not listen.is_loopback:
+        names = ", ".join(dict.fromkeys(hosts))
+        sys.stdout.write(f"browsers may call it {names}; --host adds a name\n")
     sys.stdout.flush()
     uvicorn.run(app, host=listen.host, port=listen.port, log_level="warning", server_header=False)
 
@@ -94,7 +97,8 @@ def _require_free(listen: Endpoint) -> None:
     try:
         socket.create_server((listen.host, listen.port), family=family).close()
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
+        # Python adds the address in a form of its own.
+        reason = str(error.strerror or error).partition(" (while attempting")[0]
         complain(f"{listen} cannot be listened on ({reason}); --listen names another")
         raise typer.Exit(UNUSABLE_INPUT) from None
 

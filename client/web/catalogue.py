@@ -93,13 +93,17 @@ def keep_table(request: Request, form: FormData, field: str = "file") -> str:
         field: Its name there.
 
     Raises:
-        HTTPException: If it has none.
+        HTTPException: If it has none, or the page has no room for it.
     """
     file = form.get(field)
     if not isinstance(file, UploadFile) or not file.size:
         raise HTTPException(400, "Choose a file that holds a table.")
     name = (file.filename or "table.csv").replace("\\", "/").rsplit("/", 1)[-1]
-    return state_of(request).uploads.keep(name, file.file, visitor_of(request))
+    try:
+        return state_of(request).uploads.keep(name, file.file, visitor_of(request))
+    except OSError as error:
+        said = f"The page cannot keep this table now: {error.strerror}."
+        raise HTTPException(507, said) from None
 
 
 async def show_table(request: Request) -> HTMLResponse:

@@ -37,7 +37,7 @@ class CompareForm:
             for name, value in (
                 ("service", setting.service),
                 ("use", setting.use),
-                ("weight", f"{setting.photo_weight:g}"),
+                ("weight", f"{setting.image_weight:g}"),
             )
         }
         return f"/compare?{urlencode(settings)}&{self.search.query(**changes)}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from twinshelf.client.channel import DEFAULT_TIMEOUT_S, check_address
-from twinshelf.client.credentials import ClientTls
+from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.retries import RetryPolicy
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_HOST: Final = re.compile(r"\[[0-9a-fA-F:.]+\]|(\*\.)?[\w.-]+|\*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,8 @@ class PageConfig:
         views_attribute: Attribute of a product that holds how often it was viewed.
 
     Raises:
-        ValueError: If the address of a service has no port.
+        ValueError: If the address of a service has no port, the key or a file of TLS cannot be
+            used, or a name of a host has a port or a path.
     """
 
     address: str
@@ -49,9 +53,15 @@ class PageConfig:
     views_attribute: str = "views"
 
     def __post_init__(self) -> None:
-        """Checks the addresses: clients are made when somebody looks at the page."""
+        """Checks what clients are made with: they are made when somebody looks at the page."""
         for address in self.addresses:
             check_address(address)
+            call_metadata(self.api_key, address=address, tls=self.tls)
+        if self.tls is not None:
+            channel_credentials(self.tls)
+        for name in self.hosts:
+            if not _HOST.fullmatch(name):
+                raise ValueError(f"a host must be a name alone, such as shop.example; got {name!r}")
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ class MatchSetting:
     Attributes:
         service: Address of the service, host:port.
         use: What of the offer counts.
-        photo_weight: Share of the photo in the score, 0 to 1, where they are weighed.
+        image_weight: Weight of the image in the score, 0 to 1, where they are weighed.
 
     Raises:
         ValueError: If the weight is out of range.
@@ -32,17 +32,17 @@ class MatchSetting:
 
     service: str
     use: Use = "both"
-    photo_weight: float = 0.5
+    image_weight: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.photo_weight <= 1:
-            raise ValueError(f"The weight of the photo must be 0 to 1, got {self.photo_weight}.")
+        if not 0 <= self.image_weight <= 1:
+            raise ValueError(f"The weight of the photo must be 0 to 1, got {self.image_weight}.")
 
     @property
     def name(self) -> str:
         """What it is, in words."""
         if self.use == "weighted":
-            return f"photo {self.photo_weight:.0%}, text {1 - self.photo_weight:.0%}"
+            return f"photo {self.image_weight:.0%}, text {1 - self.image_weight:.0%}"
         return USE_NAMES[self.use]
 
     def offer(self, offer: Offer) -> Offer | None:
@@ -67,7 +67,7 @@ class MatchSetting:
         """
         if self.use != "weighted":
             return replace(options, weights=None)
-        weights = ModalityWeights(image=self.photo_weight, text=1 - self.photo_weight)
+        weights = ModalityWeights(image=self.image_weight, text=1 - self.image_weight)
         return replace(options, weights=weights)
 
 
@@ -87,13 +87,13 @@ def read_setting(
     """
     use = given.get(f"{side}_use", usual.use)
     service = given.get(f"{side}_service", usual.service)
-    weight = given.get(f"{side}_weight", str(usual.photo_weight))
+    weight = given.get(f"{side}_weight", str(usual.image_weight))
     if service not in services:
         raise ValueError(f"The service must be one of {', '.join(services)}, got {service[:40]!r}.")
     for known in get_args(Use):
         if use == known:
             try:
-                return MatchSetting(service=service, use=known, photo_weight=float(weight))
+                return MatchSetting(service=service, use=known, image_weight=float(weight))
             except ValueError:
                 raise ValueError(
                     f"The weight of the photo must be 0 to 1, got {weight[:40]!r}."

@@ -34,8 +34,8 @@ class SearchForm:
         min_probability: Least probability, 0 to 1.
         match_prior: Share of such offers that the catalogue holds, above 0 to 1; None as
             calibrated.
-        has_own_weights: Whether `photo_weight` counts, and not the weights fitted in training.
-        photo_weight: Share of the photo in the score, 0 to 1; the text has the rest.
+        has_own_weights: Whether `image_weight` counts, and not the weights fitted in training.
+        image_weight: Weight of the image in the score, 0 to 1; the text has the rest.
         category: Categories to search in, "|" between; a path takes all that lies below it.
         brand: Brands to search among, "|" between.
         seller: Sellers to search among, "|" between.
@@ -56,7 +56,7 @@ class SearchForm:
     min_probability: float = 0.0
     match_prior: float | None = None
     has_own_weights: bool = False
-    photo_weight: float = 0.5
+    image_weight: float = 0.5
     category: str = ""
     brand: str = ""
     seller: str = ""
@@ -70,7 +70,7 @@ class SearchForm:
     def __post_init__(self) -> None:
         _require("The number of results", self.match_count, 1, GREATEST_MATCH_COUNT)
         _require("The least probability", self.min_probability, 0, 1)
-        _require("The weight of the photo", self.photo_weight, 0, 1)
+        _require("The weight of the photo", self.image_weight, 0, 1)
         _require("The number of results of one seller", self.per_seller, 0, GREATEST_MATCH_COUNT)
         _require("The share of the popularity", self.popularity, 0, 1)
         _require("The page", self.page, 1, GREATEST_MATCH_COUNT)
@@ -107,7 +107,7 @@ class SearchForm:
 
     def options(self) -> MatchOptions:
         """Returns how to match."""
-        weights = ModalityWeights(image=self.photo_weight, text=1 - self.photo_weight)
+        weights = ModalityWeights(image=self.image_weight, text=1 - self.image_weight)
         return MatchOptions(
             match_count=self.match_count,
             min_probability=self.min_probability,
@@ -159,7 +159,7 @@ def read_search(values: Mapping[str, Any]) -> SearchForm:
         min_probability=_number(given, "min_probability", 0.0),
         match_prior=_bound(given, "match_prior"),
         has_own_weights="has_own_weights" in given,
-        photo_weight=_number(given, "photo_weight", 0.5),
+        image_weight=_number(given, "image_weight", 0.5),
         category=given.get("category", ""),
         brand=given.get("brand", ""),
         seller=given.get("seller", ""),

@@ -170,13 +170,20 @@ class TableUploads:
             name: As the visitor calls it; its ending says what kind of file it is.
             content: Its bytes.
             visitor: Whose it is.
+
+        Raises:
+            OSError: If there is no room for it; nothing of it stays.
         """
         upload_id = secrets.token_hex(8)
         folder = self._folder / upload_id
         folder.mkdir()
         path = folder / f"table-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-80:]}"
-        with path.open("wb") as file:
-            shutil.copyfileobj(content, file)
+        try:
+            with path.open("wb") as file:
+                shutil.copyfileobj(content, file)
+        except OSError:
+            shutil.rmtree(folder)
+            raise
         self._uploads[upload_id] = TableUpload(
             name=name, path=path, visitor=visitor, image_root=self._image_root
         )

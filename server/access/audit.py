@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import logging.handlers
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Final
 
 from twinshelf.server.access.caller import caller
 from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.errors import reason_of
 from twinshelf.server.telemetry.request_context import peer, request_id
 
 FILE_LIMIT_BYTES: Final = 64 * 1024 * 1024
@@ -30,14 +33,14 @@ class AuditEntry:
     Attributes:
         method: Full name of the method.
         outcome: What became of it, in UPPER_SNAKE_CASE: that of a product that was written, such as
-            STORED, REPLACED or DELETED, or the reason of the error.
+            STORED, REPLACED or DELETED, or the reason of the error. Empty while nothing has.
         product_ids: Which products; the first of them are written.
         missing_count: How many of the products were not in the catalogue.
         encoder: Digest or version of the encoder that it was about; empty for none.
     """
 
     method: str
-    outcome: str
+    outcome: str = ""
     product_ids: Sequence[str] = ()
     missing_count: int = 0
     encoder: str = ""
@@ -97,6 +100,22 @@ class AuditLog:
             line["encoder"] = entry.encoder[:LONGEST_ID]
         # Not as a format: ids may hold a percent sign. ASCII keeps line breaks of ids inside.
         self._logger.info("%s", json.dumps(line))
+
+    @contextmanager
+    def noting_failure(self, entry: AuditEntry) -> Iterator[None]:
+        """Notes what the block fails to do, be it as it was refused; what it does is its to note.
+
+        Args:
+            entry: What it is to do.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:  # the caller has gone; it may be done all the same
+            self.record(replace(entry, outcome="CANCELLED"))
+            raise
+        except Exception as error:  # a part of it may be done
+            self.record(replace(entry, outcome=reason_of(error)))
+            raise
 
     def close(self) -> None:
         """Closes the file; later entries go to the ordinary log."""

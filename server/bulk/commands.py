@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from twinshelf.client.commands.index_command import IndexReport
     from twinshelf.server.catalogue.catalogue import Catalogue
 
+# Each waits for a server elsewhere.
+_MILVUS_READERS = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
@@ -79,7 +82,7 @@ def embed(
     from twinshelf.client.commands.file_commands import choose_reading
     from twinshelf.client.commands.output import make_console
     from twinshelf.server.bulk.embedding_run import EmbeddingOrder, embed_files
-    from twinshelf.server.bulk.workers import WorkerSettings
+    from twinshelf.server.bulk.workers import WorkerConfig
 
     with _told_in_a_sentence():
         report = embed_files(
@@ -89,7 +92,7 @@ def embed(
                 folder=out,
                 repository=model_repository.absolute(),
                 version=version,
-                workers=WorkerSettings(count=worker_options.workers, address=worker_options.ray),
+                workers=WorkerConfig(count=worker_options.workers, address=worker_options.ray),
             ),
             make_console(sys.stderr),
         )
@@ -211,7 +214,7 @@ async def _opened(place: str, *, is_made: bool = True) -> AsyncIterator[Catalogu
     if address is None:
         opened = SqliteCatalogue(Path(place), reader_count=1)
     else:
-        opened = MilvusCatalogue(address, reader_count=1)
+        opened = MilvusCatalogue(address, reader_count=_MILVUS_READERS)
     try:
         yield opened
     finally:

@@ -25,6 +25,8 @@ from twinshelf.server.encoders.contract import EncoderContract
 
 _CONTRACT, _WHOLE, _LOCK = "encoder.json", "whole.json", "lock"
 _RUN_KEY: Final = b"twinshelf_run"
+# Those of a file are 255 at most; what stands for the place of the input takes 9.
+_NAME_BYTES: Final = 240
 
 
 class EmbeddedFolderError(ValueError):
@@ -164,6 +166,7 @@ def output_name(given: Path) -> str:
     """Names an output after its input and where that lies, so that each run calls it the same."""
     path = os.path.abspath(given)  # "." has a name too
     name = os.fsencode(os.path.basename(path)).decode(errors="replace")  # Parquet's writer asks so
+    name = name.encode()[:_NAME_BYTES].decode(errors="ignore")
     return f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 

@@ -21,7 +21,7 @@ from twinshelf.server.bulk.embedded_folder import (
 )
 from twinshelf.server.bulk.embedding_worker import PublishedEncoder
 from twinshelf.server.bulk.product_batch import PART_ROWS, ProductBatch, read_batches
-from twinshelf.server.bulk.workers import Workers, WorkerSettings, start_workers
+from twinshelf.server.bulk.workers import WorkerConfig, Workers, start_workers
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.local_encoder import contract_document
 from twinshelf.server.errors import EncoderContractError
@@ -46,7 +46,7 @@ class EmbeddingOrder:
     folder: Path
     repository: Path
     version: int
-    workers: WorkerSettings
+    workers: WorkerConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

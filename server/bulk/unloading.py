@@ -15,7 +15,7 @@ from twinshelf.server.bulk.embedded_folder import (
 from twinshelf.server.bulk.embedded_table import EmbeddedRow, make_table
 from twinshelf.server.bulk.product_batch import PART_ROWS
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.product_record import StoredProduct
+from twinshelf.server.catalogue.product_record import EmbeddedProduct, StoredProduct
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import stored_embedding
 from twinshelf.server.encoders.local_encoder import contract_document
@@ -100,20 +100,33 @@ async def _row_batches(
 ) -> AsyncIterator[list[EmbeddedRow]]:
     last, row_count = "", 0
     while products := await catalogue.products_after(last, _AT_ONCE):
-        numbered = enumerate(products, start=row_count + 1)
-        yield await asyncio.gather(*(_read_row(catalogue, *each, contract) for each in numbered))
+        ids = [product.record.product_id for product in products]
+        made = await catalogue.embedded_products(ids, contract)
+        rows = (
+            _read_row(catalogue, number, product, made.get(product.record.product_id), contract)
+            for number, product in enumerate(products, start=row_count + 1)
+        )
+        yield await asyncio.gather(*rows)
         last, row_count = products[-1].record.product_id, row_count + len(products)
 
 
 async def _read_row(
-    catalogue: Catalogue, number: int, product: StoredProduct, contract: EncoderContract
+    catalogue: Catalogue,
+    number: int,
+    product: StoredProduct,
+    embedded: EmbeddedProduct | None,
+    contract: EncoderContract,
 ) -> EmbeddedRow:
     product_id = product.record.product_id
     row = EmbeddedRow(row_number=number, record=product.record)
     try:
+        row.thumbnail = await catalogue.thumbnail(product_id) or b""
+        if embedded and embedded.embedding and not embedded.further_count:
+            row.embedding = embedded.embedding
+            return row
+        # Further photos are read one by one, and what is wrong with a product.
         changeable = await catalogue.changeable(product_id)
         made = None if changeable is None else changeable.vectors.get(contract.digest)
-        row.thumbnail = await catalogue.thumbnail(product_id) or b""
     except CatalogueDamagedError as error:
         row.error = error.message
         return row

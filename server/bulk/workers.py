@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class WorkerDiedError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings:
+class WorkerConfig:
     """How many workers there are, and where.
 
     Attributes:
@@ -54,7 +54,7 @@ class Workers(Protocol):
 
 
 @contextmanager
-def start_workers(encoder: PublishedEncoder, settings: WorkerSettings) -> Iterator[Workers]:
+def start_workers(encoder: PublishedEncoder, config: WorkerConfig) -> Iterator[Workers]:
     """Starts workers and stops them; one on this machine is this process, and needs no Ray.
 
     Raises:
@@ -62,10 +62,10 @@ def start_workers(encoder: PublishedEncoder, settings: WorkerSettings) -> Iterat
         TwinshelfError: If the encoder cannot be used.
     """
     has_ray = find_spec("ray") is not None
-    count = settings.count
-    if count is None and not settings.address:
+    count = config.count
+    if count is None and not config.address:
         count = max(1, _core_count() // CORES_OF_WORKER) if has_ray else 1
-    if count == 1 and not settings.address:
+    if count == 1 and not config.address:
         yield _ThisProcess(encoder)
         return
     if not has_ray:
@@ -73,7 +73,7 @@ def start_workers(encoder: PublishedEncoder, settings: WorkerSettings) -> Iterat
             "several workers need Ray, which is not installed: uv pip install -e '.[bulk]', or "
             "--workers 1"
         )
-    with _ray_workers(encoder, count, settings.address) as workers:
+    with _ray_workers(encoder, count, config.address) as workers:
         yield workers
 
 
@@ -111,9 +111,9 @@ def _ray_workers(
         ray.init(num_cpus=max(_core_count(), count or 1), include_dashboard=False, **quiet)
     try:
         resources = ray.cluster_resources()
-        total = int(resources["CPU"])
-        count = count or max(1, total // CORES_OF_WORKER)
-        cores = CORES_OF_WORKER if address else total // count
+        count = count or room_for_workers(ray.nodes())
+        # No cores at all where machines come as they are asked for.
+        cores = CORES_OF_WORKER if address else int(resources.get("CPU", 0)) // count
         actor = ray.remote(
             num_cpus=cores,
             num_gpus=share_of_gpus(int(resources.get("GPU", 0)), count),
@@ -129,6 +129,15 @@ def _ray_workers(
         ray.shutdown()
 
 
+def room_for_workers(nodes: Sequence[Mapping[str, Any]]) -> int:
+    """Returns how many workers find room on the machines of a cluster; one where none does yet.
+
+    A worker is on one machine: two with three cores each have room for two.
+    """
+    cores = [int(each["Resources"].get("CPU", 0)) for each in nodes if each["Alive"]]
+    return max(1, sum(count // CORES_OF_WORKER for count in cores))
+
+
 def share_of_gpus(gpu_count: int, worker_count: int) -> float:
     """Returns what part of a GPU each worker has, such that all of them find room."""
     return 1 / math.ceil(worker_count / gpu_count) if gpu_count else 0.0
@@ -142,7 +151,7 @@ def _wait_until_ready(actors: Sequence[Any]) -> None:
     except ray.exceptions.GetTimeoutError:
         raise WorkerDiedError(
             f"{len(actors)} workers did not start within {_START_TIMEOUT_S} s; the cluster has "
-            f"{ray.cluster_resources()['CPU']:g} cores"
+            f"{ray.cluster_resources().get('CPU', 0):g} cores"
         ) from None
     except ray.exceptions.RayActorError as error:
         reason = str(error).splitlines()[-1]
@@ -188,7 +197,7 @@ def _result_of(answer: Any, batch: ProductBatch) -> pa.Table:
         return ray.get(answer)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
-    except ray.exceptions.RayActorError as error:
+    except ray.exceptions.RayError as error:  # of memory, or with the machine that had the answer
         first, last = batch.rows[0].row_number, batch.rows[-1].row_number
         raise WorkerDiedError(
             f"workers died {_ATTEMPTS} times over the rows {first} to {last} of input "

@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from twinshelf.server.catalogue.one_machine.backup import back_up, restore, verify
+from twinshelf.server.catalogue.one_machine.backup import (
+    Verification,
+    back_up,
+    restore,
+    verify,
+)
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
 from twinshelf.server.catalogue.rows.schema import SCHEMA_VERSION, CatalogueFileError
-from twinshelf.server.command_line import option, read_options
+from twinshelf.server.command_line import read_command_line
 
 _MOST_ROWS_NAMED: Final = 20
 _SOUND, _UNSOUND = 0, 1
@@ -27,15 +32,18 @@ _SOUND, _UNSOUND = 0, 1
 class CatalogueFileOptions:
     """Verifies the products of a catalogue, or copies or restores them.
 
+    Attributes:
+        catalogue: Its folder; may be served meanwhile.
+        back_up: Copy the products into this file, and verify the copy.
+        restore: Put this copy in the place of the products; nobody may serve them meanwhile.
+
     Raises:
         ValueError: If it is to be copied and restored at once.
     """
 
-    catalogue: Path = option(Path(".cache/catalogue"), "its folder; may be served meanwhile")
-    back_up: Path | None = option(None, "copy the products into this file, and verify the copy")
-    restore: Path | None = option(
-        None, "put this copy in the place of the products; nobody may serve them meanwhile"
-    )
+    catalogue: Path = Path(".cache/catalogue")
+    back_up: Path | None = None
+    restore: Path | None = None
 
     def __post_init__(self) -> None:
         """Checks that one thing is asked for."""
@@ -45,24 +53,21 @@ class CatalogueFileOptions:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Does as the command line says; returns 1 when something is damaged or cannot be done."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = read_options(CatalogueFileOptions, "twinshelf.server.catalogue", given)
+    options = read_command_line(CatalogueFileOptions, "twinshelf.server.catalogue", arguments)
     path = options.catalogue / DATABASE
     try:
+        if options.back_up is not None:
+            return _report(options.back_up, back_up(path, options.back_up))
         if options.restore is not None:
             restore(options.restore, options.catalogue)
             sys.stdout.write(f"restored from {options.restore}\n")
-        elif options.back_up is not None:
-            back_up(path, options.back_up)
-            path = options.back_up
-        return _report(path)
+        return _report(path, verify(path))
     except (CatalogueFileError, OSError, sqlite3.Error) as error:
         sys.stderr.write(f"error: {error}\n")
         return _UNSOUND
 
 
-def _report(path: Path) -> int:
-    found = verify(path)
+def _report(path: Path, found: Verification) -> int:
     if found.is_clean:
         sys.stdout.write(f"{path} is sound, {found.product_count} products\n")
         if found.schema_version != SCHEMA_VERSION:

@@ -36,6 +36,7 @@ class CatalogueStats:
         indexed_vector_count: Vectors that a search by the serving encoder can return.
         damaged_product_count: Products that were set aside, as their rows are damaged.
         change_sequence: Number of the last change.
+        history_id: Another one after a backup was restored; empty where none is known.
     """
 
     product_count: int
@@ -46,6 +47,7 @@ class CatalogueStats:
     indexed_vector_count: int
     damaged_product_count: int
     change_sequence: int
+    history_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

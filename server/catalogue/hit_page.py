@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from twinshelf.server.catalogue.product_filter import is_allowed
-from twinshelf.server.catalogue.product_record import StoredProduct
+from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
 from twinshelf.server.catalogue.ranking import (
+    PAGE_LIMIT_BYTES,
     FilterPlan,
     Hit,
     HitPage,
@@ -17,6 +19,8 @@ from twinshelf.server.catalogue.ranking import (
 
 # Products that are read at once, so that a page that is cut reads hardly more than it has.
 PAGE_BLOCK = 64
+# Characters of a title of a brief hit: with 1,000 of them an answer stays below 4 MiB.
+BRIEF_TITLE_LIMIT = 256
 ReadProducts = Callable[[Sequence[Ranked]], Mapping[int, StoredProduct]]
 
 
@@ -65,8 +69,21 @@ def _fill(
                 query.condition is None or is_allowed(product.record, query.condition)
             ):
                 continue
-            size_bytes += product.record.size_bytes
-            if hits and size_bytes > query.page_limit_bytes:
+            if query.is_brief:
+                product = _brief(product)
+            else:
+                size_bytes += product.record.size_bytes
+            if hits and size_bytes > PAGE_LIMIT_BYTES:
                 return hits, query.skip_count + place
             hits.append(Hit(product=product, ranked=item))
     return hits, None
+
+
+def _brief(product: StoredProduct) -> StoredProduct:
+    """Returns a product without its long texts: those of a thousand would take 64 MiB."""
+    record = ProductRecord(
+        product_id=product.record.product_id,
+        title=product.record.title[:BRIEF_TITLE_LIMIT],
+        category=product.record.category,
+    )
+    return replace(product, record=record)

@@ -47,7 +47,7 @@ class CategoryUnder:
 class FieldIn:
     """A field has one of some values; an empty one stands for none."""
 
-    field: Literal["brand", "seller"]
+    field: Literal["brand", "seller", "category"]
     values: frozenset[str]
 
 

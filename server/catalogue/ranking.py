@@ -52,7 +52,8 @@ class Query:
         excluded_ids: Products that are left out, whatever they are.
         value_limit: How many hits may share a value; None allows any number.
         skip_count: Best hits that are left out, as earlier pages had them.
-        page_limit_bytes: Texts that a page of hits may hold; one hit always fits.
+        is_brief: Whether hits hold an identifier, a short title and a category only; then a page
+            has them all.
     """
 
     embedding: OfferEmbedding
@@ -66,7 +67,7 @@ class Query:
     excluded_ids: tuple[str, ...] = ()
     value_limit: ValueLimit | None = None
     skip_count: int = 0
-    page_limit_bytes: int = PAGE_LIMIT_BYTES
+    is_brief: bool = False
 
     @property
     def candidate_count(self) -> int:
@@ -195,7 +196,9 @@ def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
         match_prior=query.match_prior,
         target_precision=query.target_precision,
     )
-    likely = np.flatnonzero(judged.probabilities >= query.min_probability)
+    # As answers tell them: else the probability of a match would leave out that very match.
+    told = judged.probabilities.astype(np.float32)
+    likely = np.flatnonzero(told >= np.float32(query.min_probability))
     if query.value_limit is not None:
         keys = _value_keys(candidates)[order][likely]
         likely = likely[(keys == 0) | (_count_before(keys) < query.value_limit.match_count)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from twinshelf.server.catalogue.product_record import NewProduct, NewVector
+from twinshelf.server.catalogue.product_record import Deleted, NewProduct, NewVector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,25 @@ class Task:
             return self.function()
         except Exception as error:  # handed to whoever waits for it
             return error
+
+
+async def submit_deletion(
+    submit: Callable[[Deletion], Awaitable[object]], product_ids: Sequence[str], count: int
+) -> Deleted:
+    """Removes some products at a time, so that other writes pass between.
+
+    Args:
+        submit: Waits until a deletion is made, and returns what was removed.
+        product_ids: Identifiers of the products; repeated ones count once.
+        count: Most of them at a time.
+    """
+    asked = tuple(dict.fromkeys(product_ids))
+    parts: list[Deleted] = []
+    for start in range(0, len(asked), count):
+        part = await submit(Deletion(product_ids=asked[start : start + count]))
+        assert isinstance(part, Deleted)
+        parts.append(part)
+    return Deleted.joined(parts)
 
 
 WriteItem = NewProduct | NewVector | Deletion | Task

@@ -11,9 +11,20 @@ FROM ${TRITON_IMAGE}
 
 RUN pip install --no-cache-dir pillow==13.0.0 tokenizers==0.23.3
 
+# The launcher of `make triton`, in an environment of its own: the models keep the numpy of the server.
+WORKDIR /app
+COPY pyproject.toml README.md LICENSE requirements.lock ./
+COPY protos ./protos
+COPY server ./server
+RUN pip install --no-cache-dir uv \
+    && uv venv --python /usr/bin/python3 /opt/twinshelf \
+    && uv pip install --python /opt/twinshelf --no-cache --constraint requirements.lock ".[triton]" \
+    && pip uninstall --yes uv
+
 RUN useradd --create-home twinshelf
 USER twinshelf
 ENV PYTHONDONTWRITEBYTECODE=1
+ENV TWINSHELF_TRITONSERVER=/opt/tritonserver/bin/tritonserver
 
 ENV TWINSHELF_VERSION=1
 # HTTP; gRPC and metrics take the two after it.
@@ -21,23 +32,14 @@ ENV TWINSHELF_FIRST_PORT=8000
 # OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces: takes what Triton adds to the traces of the
 # service, and none of its own.
 ENV TWINSHELF_TRACE_URL=
-# Loopback alone: whoever is to reach it shares its network, as the matching service does in
-# compose.yaml. What could load models, read memory or write files needs a key that is drawn anew at
-# each start and told to nobody. --model-config-name chooses the encoder version; a pair scorer of the
-# same version is loaded beside it.
-CMD ["sh", "-c", "key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n') \
-    && restricted=model-repository,shared-memory,trace,logging:twinshelf-key=$key \
-    && scorer=$([ -f /models/pair_scorer/configs/v${TWINSHELF_VERSION}.pbtxt ] \
-    && echo --load-model=pair_scorer || true) \
-    && trace=${TWINSHELF_TRACE_URL:+--trace-config=mode=opentelemetry --trace-config=rate=0 \
-    --trace-config=count=-1 --trace-config=level=TIMESTAMPS \
-    --trace-config=opentelemetry,url=$TWINSHELF_TRACE_URL} \
-    && exec tritonserver --model-repository=/models --model-control-mode=explicit \
-    --load-model=product_encoder --load-model=image_encoder --load-model=text_encoder $scorer \
-    --model-config-name=v${TWINSHELF_VERSION} --exit-timeout-secs=10 $trace \
-    --grpc-restricted-protocol=$restricted --http-restricted-api=$restricted \
+# The launcher compares every file with what was published, serves a copy of it in /tmp, closed to
+# changes, and starts a server again that stands still or dies. Loopback alone: whoever is to reach it
+# shares its network, as the matching service does in compose.yaml. The log of the server itself is
+# in /tmp, too.
+CMD ["sh", "-c", "exec /opt/twinshelf/bin/python -m twinshelf.server.triton \
+    --model-repository=/models --version=$TWINSHELF_VERSION \
     --http-port=$TWINSHELF_FIRST_PORT --grpc-port=$((TWINSHELF_FIRST_PORT + 1)) \
-    --metrics-port=$((TWINSHELF_FIRST_PORT + 2)) \
-    --grpc-address=127.0.0.1 --http-address=127.0.0.1 --metrics-address=127.0.0.1"]
+    --metrics-port=$((TWINSHELF_FIRST_PORT + 2)) --trace-url=$TWINSHELF_TRACE_URL \
+    --log-file=/tmp/triton-$TWINSHELF_FIRST_PORT.log"]
 HEALTHCHECK --interval=5s --timeout=3s --start-period=120s --retries=3 \
     CMD curl --fail --silent http://127.0.0.1:$TWINSHELF_FIRST_PORT/v2/health/ready

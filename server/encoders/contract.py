@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from twinshelf.server.encoders.category_curve import CategoryCurve
 from twinshelf.server.encoders.match_probability import MatchProbability
 from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.encoders.pair_curve import PairCurve
@@ -75,6 +76,8 @@ class EncoderContract:
         match_probability: What scores mean as probabilities.
         pair_curves: What the score of two products means, by the modalities that it is made of;
             those that were not calibrated are absent.
+        category_curves: What the margin of a vote for a category means, by the modalities of the
+            offer; those that were not calibrated are absent.
     """
 
     digest: str
@@ -86,6 +89,7 @@ class EncoderContract:
     text_fields: TextFields
     match_probability: MatchProbability
     pair_curves: Mapping[Pattern, PairCurve] = field(default_factory=dict)
+    category_curves: Mapping[Pattern, CategoryCurve] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -136,6 +140,10 @@ class EncoderContract:
                 pair_curves={
                     Pattern[name.upper()]: PairCurve.from_values(curve)
                     for name, curve in values.get("pair_curves", {}).items()
+                },
+                category_curves={
+                    Pattern[name.upper()]: CategoryCurve.from_values(curve)
+                    for name, curve in values.get("category_curves", {}).items()
                 },
             )
         except KeyError as error:

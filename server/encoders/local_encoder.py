@@ -38,6 +38,8 @@ from twinshelf.server.triton.repository import (
 )
 
 logger = logging.getLogger(__name__)
+# Texts are padded to the longest beside them, which a CPU pays for: few at a time, of like length.
+_TEXTS_AT_ONCE = 8
 
 
 class LocalEncoder:
@@ -55,27 +57,34 @@ class LocalEncoder:
             EncoderContractError: If the version is not published, if a file of it is no longer what
                 was published, or if it cannot be used.
         """
+        self._has_gpu = has_gpu()
         try:
             version = version or newest_version(repository)
             check_version(repository, version)
             served = served_models(repository, version)
             every_model = models_with_steps(repository, served, version)
-            check_files(repository, version, every_model, read_manifests(repository, version))
+            manifests = read_manifests(repository, version)
+            check_files(repository, version, every_model, manifests)
             self._version = PublishedVersion(
                 repository,
                 version,
                 tuple(ENSEMBLES.values()),
                 thread_count=thread_count,
-                has_gpu=has_gpu(),
+                has_gpu=self._has_gpu,
             )
             scorer = (
                 PublishedVersion(repository, version, (PAIR_SCORER,), thread_count=thread_count)
                 if PAIR_SCORER in served
                 else None
             )
+            self._contract = EncoderContract.from_json(contract_document(repository, version))
+            if read_manifests(repository, version) != manifests:
+                raise RepositoryError(
+                    f"version {version} in {repository} was published anew while it was loaded; "
+                    "start again"
+                )
         except RepositoryError as error:
             raise EncoderContractError(str(error)) from error
-        self._contract = EncoderContract.from_json(contract_document(repository, version))
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="local-encoder")
         self._pairs = LocalPairModels(scorer, encoder_version=version, executor=self._executor)
 
@@ -97,8 +106,8 @@ class LocalEncoder:
         """Returns None, for there is no Triton here."""
 
     async def close(self) -> None:
-        """Waits for what is being embedded. A repeat is safe."""
-        await asyncio.to_thread(self._executor.shutdown)
+        """Waits for what is being embedded; what waits behind it is dropped. A repeat is safe."""
+        await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
 
     async def encode(
         self, inputs: Sequence[EncoderInput], contract: EncoderContract
@@ -122,24 +131,30 @@ class LocalEncoder:
     ) -> list[Floats | TwinshelfError | None]:
         """Embeds the values of one modality; None stays None."""
         halves: list[Floats | TwinshelfError | None] = [None] * len(values)
-        there = [i for i, value in enumerate(values) if value is not None]
-        for start in range(0, len(there), self._contract.max_batch_size):
-            chunk = there[start : start + self._contract.max_batch_size]
-            rows = [value for i in chunk if (value := values[i]) is not None]
-            for i, half in zip(chunk, self._run(modality, rows), strict=True):
+        there = [(i, value) for i, value in enumerate(values) if value is not None]
+        size = self._contract.max_batch_size
+        if modality is Pattern.TEXT and not self._has_gpu:
+            there.sort(key=lambda each: len(each[1]))
+            size = min(size, _TEXTS_AT_ONCE)
+        for start in range(0, len(there), size):
+            places, rows = zip(*there[start : start + size], strict=True)
+            for i, half in zip(places, self._run(modality, rows), strict=True):
                 halves[i] = half
         return halves
 
     def _run(self, modality: Pattern, rows: Sequence[bytes]) -> Sequence[Floats | TwinshelfError]:
-        """Runs rows together, and each by itself when one of them is refused."""
+        """Runs rows together, and each by itself when one of them is refused or fails."""
         ensemble = ENSEMBLES[modality]
         output = self._version.configs[ensemble].output[0].name
         try:
             tensors = self._version.run(ensemble, {modality.name: bytes_column(rows)})
-        except RefusedInputError as error:
-            if len(rows) == 1:
+        except Exception as error:  # ONNX Runtime has a dozen of its own
+            if len(rows) > 1:
+                return [half for row in rows for half in self._run(modality, [row])]
+            if isinstance(error, RefusedInputError):
                 return [InvalidRequestError(str(error), field=modality.key)]
-            return [half for row in rows for half in self._run(modality, [row])]
+            logger.exception("%s failed on a row", ensemble)
+            return [EncoderFailedError("the encoder failed; the log has the reason")]
         return [self._half(modality, row) for row in tensors[output]]
 
     def _half(self, modality: Pattern, row: np.ndarray) -> Floats | TwinshelfError:

@@ -44,10 +44,11 @@ class MatchProbability:
         steepness: W numbers: how fast the odds of a match rise with the score, above 0.
         even_score: W scores at which the odds are even, below the ceiling.
         sharpness: W numbers: how much a lead over the rivals counts, above 0.
-        rivalry: W numbers: 1 where one product alone can be right, towards 0 where many can.
+        rivalry: W numbers: 1 where one product alone can be right, towards 0 where many can; above
+            1 where the right one is often behind the end of the list.
         priors: The P priors for which thresholds are known, rising.
         targets: The T precisions for which they are, rising.
-        thresholds: Probability from which on a candidate is a match, W by P by T.
+        thresholds: Probability from which on a candidate matches, above 1 for never, W by P by T.
 
     Raises:
         ValueError: If a value is out of range or the counts differ.
@@ -119,7 +120,7 @@ class MatchProbability:
 
         Args:
             scores: (N,) scores, the best first.
-            image_weights: (N,) share of the photo in each, 0 to 1; (1,) where it is the same.
+            image_weights: (N,) weight of the image in each, 0 to 1; (1,) where it is the same.
             match_prior: Share of such offers that have a match, above 0 to 1.
             target_precision: Share of the matches that are to be right, above 0 and below 1.
         """

@@ -29,21 +29,21 @@ NO_COSINES = Cosines()
 
 
 def compare_embeddings(
-    left: OfferEmbedding, right: OfferEmbedding, *, image_weight: float
+    left: OfferEmbedding, right: OfferEmbedding, *, fusion_weight: float
 ) -> Cosines:
     """Returns the cosines of two records.
 
     Args:
         left: Of one side.
         right: Of the other.
-        image_weight: Weight of the photo where both sides have both, above 0 and below 1.
+        fusion_weight: w, the weight of the photo where both sides have both, above 0 and below 1.
     """
     image = _cosine(left.image, right.image)
     text = _cosine(left.text, right.text)
     if math.isnan(image) or math.isnan(text):
         fused = text if math.isnan(image) else image
     else:
-        fused = image_weight * image + (1 - image_weight) * text
+        fused = fusion_weight * image + (1 - fusion_weight) * text
     return Cosines(image=_bounded(image), text=_bounded(text), fused=_bounded(fused))
 
 

@@ -16,7 +16,10 @@ import numpy as np
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from twinshelf.server.encoders.python_model import PythonModel, Tensors
+from twinshelf.server.triton.plan import usable_core_count
 from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
+
+_SESSION = "session."  # parameters that are ONNX Runtime's own, as for Triton
 
 
 class Model(Protocol):
@@ -52,7 +55,11 @@ class OnnxModel:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = thread_count
+        # Not its own 0: it knows no quota, and ties its threads to cores.
+        options.intra_op_num_threads = thread_count or usable_core_count()
+        for name, parameter in config.parameters.items():
+            if name.startswith(_SESSION):
+                options.add_session_config_entry(name, parameter.string_value)
         is_movable = any(each.kind == each.KIND_AUTO for each in config.instance_group)
         providers = execution_providers(has_gpu=has_gpu and is_movable)
         self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)

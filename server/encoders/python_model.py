@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,13 +95,13 @@ class PythonModel:
 def _as_in_triton(folder: Path) -> Iterator[None]:
     """Lets a model find the packages of its own folder, and afterwards nobody else.
 
-    Several versions, each with a package of the same name, live side by side; no byte code is
-    left beside what was published.
+    Several versions, each with a package of the same name, live side by side. No byte code is
+    left beside what was published, and none that lies there is run: its files alone were checked.
     """
     own = {path.parent.name for path in folder.glob("*/__init__.py")} | {_BACKEND_UTILS}
     hidden = _take_modules(own)
-    writes_no_bytecode = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
     sys.path.insert(0, str(folder))
     sys.modules[_BACKEND_UTILS] = _backend_utils()
     importlib.invalidate_caches()
@@ -108,7 +109,7 @@ def _as_in_triton(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
-        sys.dont_write_bytecode = writes_no_bytecode
+        sys.dont_write_bytecode, sys.pycache_prefix = before
         _take_modules(own)
         sys.modules.update(hidden)
 

@@ -40,6 +40,8 @@ _CHANNEL_OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.use_local_subchannel_pool", 1),
+    # Triton is ours and near: a proxy that is set for the web must not be asked for it.
+    ("grpc.enable_http_proxy", 0),
     # Inferences have no deadline of their own (see `encode`): a machine that is gone is noticed so.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 20_000),

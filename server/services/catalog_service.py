@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import grpc
 
 from twinshelf.server.access.audit import AuditEntry, AuditLog
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.product_record import NewProduct, ProductChange, Stored
+from twinshelf.server.catalogue.product_record import (
+    NewProduct,
+    ProductChange,
+    Stored,
+    StoredProduct,
+)
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.errors import (
@@ -19,9 +25,10 @@ from twinshelf.server.errors import (
     ProductNotFoundError,
     ThumbnailNotFoundError,
     TwinshelfError,
+    reason_of,
 )
-from twinshelf.server.services.calls.call_observer import CallObserver, reason_of
-from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done, message_bytes
+from twinshelf.server.services.calls.call_observer import CallObserver
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
 from twinshelf.server.services.conversions import (
     encoder_info,
     modality_pattern,
@@ -34,6 +41,7 @@ from twinshelf.server.services.products.product_embedder import ProductEmbedder
 from twinshelf.server.services.products.product_photos import (
     check_first_image,
     check_further_images,
+    photos_of,
 )
 from twinshelf.server.services.products.product_updates import ProductUpdater
 from twinshelf.server.services.products.thumbnails import Thumbnails
@@ -43,6 +51,7 @@ from twinshelf.server.services.requests import (
     check_product,
     check_product_id,
     check_product_ids,
+    echoed_id,
     page_token,
     read_page,
 )
@@ -52,6 +61,8 @@ from twinshelf.v1 import catalog_service_pb2_grpc, product_pb2
 _SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 UPSERT_METHOD, DELETE_METHOD = f"/{_SERVICE}/UpsertProducts", f"/{_SERVICE}/DeleteProducts"
 SNAPSHOT_METHOD = f"/{_SERVICE}/Snapshot"
+# Long products are 64 KiB: 8 MiB for a page of them, of which 2 are answered.
+_LISTED_AT_ONCE = 128
 # Long products are 64 KiB: 2 MiB for a caller that reads slowly.
 _CHANGES_AT_ONCE = 32
 # Clients of others take messages of 4 MiB.
@@ -92,28 +103,39 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         """Stores a stream of products; each is answered when it is stored, an error included."""
         turns: Turns = WeakValueDictionary()
 
+        def size_bytes(request: pb.UpsertProductsRequest) -> int:
+            """Returns what a request takes."""
+            return self._bounds.message_bytes(request, lambda: photos_of(request.product))
+
+        def refuse(
+            position: int, request: pb.UpsertProductsRequest, error: Exception
+        ) -> pb.UpsertProductsResponse:
+            """Answers one product with its failure."""
+            self._note_row(reason_of(error), request)
+            return pb.UpsertProductsResponse(
+                product_id=echoed_id(request.product.product_id),
+                request_index=position,
+                error=self._observer.row_status_of(error, position),
+            )
+
         async def answer(
             position: int, request: pb.UpsertProductsRequest
         ) -> pb.UpsertProductsResponse:
             """Stores one product; a failure ends as its answer, so that the stream goes on."""
-            response = pb.UpsertProductsResponse(
-                product_id=request.product.product_id, request_index=position
-            )
             try:
-                response.upserted.CopyFrom(await self._upsert(request, turns))
-                outcome = "REPLACED" if response.upserted.replaced else "STORED"
-                if request.HasField("update_mask"):
-                    outcome = "UPDATED"
+                upserted = await self._upsert(request, turns)
             except Exception as error:  # the boundary: one product's failure is its own answer
-                response.error.CopyFrom(self._observer.row_status_of(error, position))
-                outcome = reason_of(error)
+                return refuse(position, request, error)
             except asyncio.CancelledError:  # the caller has gone; the product may be written
-                self._note(UPSERT_METHOD, "CANCELLED", (response.product_id,))
+                self._note_row("CANCELLED", request)
                 raise
-            self._note(UPSERT_METHOD, outcome, (response.product_id,))
-            return response
+            outcome = "REPLACED" if upserted.replaced else "STORED"
+            self._note_row("UPDATED" if request.HasField("update_mask") else outcome, request)
+            return pb.UpsertProductsResponse(
+                product_id=request.product.product_id, request_index=position, upserted=upserted
+            )
 
-        async for response in answers_as_done(requests, answer, message_bytes, self._bounds):
+        async for response in answers_as_done(requests, answer, size_bytes, refuse, self._bounds):
             yield response
 
     async def GetProduct(  # noqa: N802 - the name is the proto's
@@ -169,17 +191,16 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
     ) -> pb.ListProductsResponse:
         """Returns a page of products."""
         size, after = read_page(request)
-        # One more than the page holds tells whether another page follows.
-        found = await self._catalogue.products_after(after, size + 1)
         products: list[product_pb2.Product] = []
-        size_bytes = 0
-        for stored in found[:size]:
+        size_bytes, has_more = 0, False
+        # One more than the page holds tells whether another page follows.
+        async for stored in self._products_after(after, size + 1):
             product = product_from_stored(stored)
             size_bytes += product.ByteSize()
-            if products and size_bytes > PAGE_LIMIT_BYTES:
+            is_full = len(products) == size or size_bytes > PAGE_LIMIT_BYTES
+            if has_more := is_full and bool(products):
                 break
             products.append(product)
-        has_more = len(found) > len(products)
         return pb.ListProductsResponse(
             products=products,
             next_page_token=page_token(products[-1].product_id) if has_more else "",
@@ -189,17 +210,12 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
         self, request: pb.DeleteProductsRequest, context: grpc.aio.ServicerContext
     ) -> pb.DeleteProductsResponse:
         """Removes products."""
-        try:
+        entry = AuditEntry(method=DELETE_METHOD, product_ids=request.product_ids)
+        with self._audit_log.noting_failure(entry):
             check_product_ids(request.product_ids)
             deleted = await self._catalogue.delete(request.product_ids)
-        except TwinshelfError as error:
-            self._note(DELETE_METHOD, error.reason, request.product_ids)
-            raise
-        except asyncio.CancelledError:  # the caller has gone; the products may be
-            self._note(DELETE_METHOD, "CANCELLED", request.product_ids)
-            raise
         missing_count = len(deleted.missing)
-        self._note(DELETE_METHOD, "DELETED", request.product_ids, missing_count)
+        self._audit_log.record(replace(entry, outcome="DELETED", missing_count=missing_count))
         return pb.DeleteProductsResponse(
             deleted_count=len(deleted.removed), missing_product_ids=deleted.missing
         )
@@ -224,13 +240,14 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             embedding_dimension=contract.dimension if contract else 0,
             change_sequence=stats.change_sequence,
             damaged_product_count=stats.damaged_product_count,
+            history_id=stats.history_id,
         )
 
     async def Snapshot(  # noqa: N802 - the name is the proto's
         self, request: pb.SnapshotRequest, context: grpc.aio.ServicerContext
     ) -> pb.SnapshotResponse:
         """Writes a snapshot of the search index."""
-        self._note(SNAPSHOT_METHOD, "STARTED", ())
+        self._audit_log.record(AuditEntry(method=SNAPSHOT_METHOD, outcome="STARTED"))
         report = await self._catalogue.snapshot()
         return pb.SnapshotResponse(
             vector_count=report.vector_count, change_sequence=report.change_sequence
@@ -254,20 +271,21 @@ class CatalogServicer(catalog_service_pb2_grpc.CatalogServiceServicer):
             for response in _change_responses(changes, has_products=request.includes_products):
                 yield response
 
-    def _note(
-        self,
-        method: str,
-        outcome: str,
-        product_ids: Sequence[str],
-        missing_count: int = 0,
-    ) -> None:
+    async def _products_after(self, product_id: str, count: int) -> AsyncIterator[StoredProduct]:
+        """Reads products a few at a time: long ones fill a page long before it has so many."""
+        while count > 0:
+            asked_count = min(count, _LISTED_AT_ONCE)
+            found = await self._catalogue.products_after(product_id, asked_count)
+            for stored in found:
+                yield stored
+            if len(found) < asked_count:
+                return
+            product_id, count = found[-1].record.product_id, count - asked_count
+
+    def _note_row(self, outcome: str, request: pb.UpsertProductsRequest) -> None:
+        product_ids = (request.product.product_id,)
         self._audit_log.record(
-            AuditEntry(
-                method=method,
-                outcome=outcome,
-                product_ids=product_ids,
-                missing_count=missing_count,
-            )
+            AuditEntry(method=UPSERT_METHOD, outcome=outcome, product_ids=product_ids)
         )
 
     async def _upsert(self, request: pb.UpsertProductsRequest, turns: Turns) -> pb.UpsertedProduct:

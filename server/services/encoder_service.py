@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc
@@ -15,15 +16,16 @@ from twinshelf.server.errors import (
     EncoderConflictError,
     EncoderNotFoundError,
     InvalidRequestError,
-    TwinshelfError,
+    reason_of,
 )
-from twinshelf.server.services.calls.call_observer import CallObserver, reason_of
-from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done, message_bytes
+from twinshelf.server.services.calls.call_observer import CallObserver
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
 from twinshelf.server.services.conversions import encoder_info, modality_pattern
 from twinshelf.server.services.embedding.serving_encoders import ServingEncoders
 from twinshelf.server.services.matching.encoder_comparison import DEPTH, EncoderComparison
+from twinshelf.server.services.products.product_photos import photos_of
 from twinshelf.server.services.products.reindexer import Reindexer
-from twinshelf.server.services.requests import HasEncoder, is_asked_for
+from twinshelf.server.services.requests import HasEncoder, echoed_id, is_asked_for
 from twinshelf.v1 import encoder_service_pb2 as pb
 from twinshelf.v1 import encoder_service_pb2_grpc, product_pb2
 
@@ -77,39 +79,48 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
     ) -> AsyncIterator[pb.ReindexProductsResponse]:
         """Embeds a stream of products; each is answered when that is stored."""
 
+        def size_bytes(request: pb.ReindexProductsRequest) -> int:
+            """Returns what a request takes."""
+            return self._bounds.message_bytes(request, lambda: photos_of(request.product))
+
+        def refuse(
+            position: int, request: pb.ReindexProductsRequest, error: Exception
+        ) -> pb.ReindexProductsResponse:
+            """Answers one product with its failure."""
+            self._note_row(reason_of(error), request.product.product_id)
+            return pb.ReindexProductsResponse(
+                product_id=echoed_id(request.product.product_id),
+                request_index=position,
+                error=self._observer.row_status_of(error, position),
+            )
+
         async def answer(
             position: int, request: pb.ReindexProductsRequest
         ) -> pb.ReindexProductsResponse:
             """Embeds one product; a failure ends as its answer, so that the stream goes on."""
-            product = request.product
-            response = pb.ReindexProductsResponse(
-                product_id=product.product_id, request_index=position
-            )
+            product_id = request.product.product_id
             try:
-                pattern, was_embedded = await self._reindexer.embed(product)
-                response.reindexed.pattern = modality_pattern(pattern)
-                response.reindexed.was_embedded = was_embedded
-                outcome = "REINDEXED"
+                pattern, was_embedded = await self._reindexer.embed(request.product)
             except Exception as error:  # the boundary: one product's failure is its own answer
-                response.error.CopyFrom(self._observer.row_status_of(error, position))
-                outcome = reason_of(error)
+                return refuse(position, request, error)
             except asyncio.CancelledError:  # the caller has gone; the product may be embedded
-                self._note("ReindexProducts", "CANCELLED", "", (product.product_id,))
+                self._note_row("CANCELLED", product_id)
                 raise
-            self._note("ReindexProducts", outcome, "", (product.product_id,))
+            self._note_row("REINDEXED", product_id)
+            response = pb.ReindexProductsResponse(product_id=product_id, request_index=position)
+            response.reindexed.pattern = modality_pattern(pattern)
+            response.reindexed.was_embedded = was_embedded
             return response
 
-        async for response in answers_as_done(requests, answer, message_bytes, self._bounds):
+        async for response in answers_as_done(requests, answer, size_bytes, refuse, self._bounds):
             yield response
 
     async def SwitchEncoder(  # noqa: N802 - the name is the proto's
         self, request: pb.SwitchEncoderRequest, context: grpc.aio.ServicerContext
     ) -> pb.SwitchEncoderResponse:
         """Lets another encoder serve."""
-        # It may be away: that is a reason to switch.
-        digest = self._catalogue.encoders.current or self._encoders.contract.digest
-        previous = self._state(digest).encoder
-        contract = await self._noted("SwitchEncoder", "SWITCHED", request, self._switch(request))
+        switched = self._switch(request)
+        previous, contract = await self._noted("SwitchEncoder", "SWITCHED", request, switched)
         # Another version with the digest of the one that serves is no other encoder.
         is_same = contract.digest == previous.digest
         serving = previous if is_same else encoder_info(contract)
@@ -153,13 +164,21 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
                 f"version {contract.version} serves, and has embedded every product"
             )
         self._reindexer.begin(contract.digest)
+        if self._catalogue.encoders.current is None:
+            # Of a new catalogue, before the watch has told it which encoder serves: that one would
+            # not be kept beside the other.
+            await self._catalogue.use_encoder(self._encoders.contract)
         await self._catalogue.encoders.keep(contract.digest)
 
-    async def _switch(self, request: HasEncoder) -> EncoderContract:
+    async def _switch(self, request: HasEncoder) -> tuple[product_pb2.EncoderInfo, EncoderContract]:
+        """Returns the encoder that served, and the one that does now."""
+        # It may be away: that is a reason to switch.
+        digest = self._catalogue.encoders.current or self._encoders.contract.digest
+        previous = self._state(digest).encoder
         contract = self._reached(request)
         if not self._encoders.is_serving(contract):
             await self._catalogue.encoders.switch(contract)
-        return contract
+        return previous, contract
 
     async def _drop(self, request: HasEncoder) -> int:
         _check(request)
@@ -213,31 +232,19 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         change: Awaitable[Result],
     ) -> Result:
         """Waits for a change, and notes what became of it in the audit log."""
-        name = request.encoder_digest or f"version {request.encoder_version}"
-        try:
+        entry = AuditEntry(
+            method=f"/{_SERVICE}/{method}",
+            encoder=request.encoder_digest or f"version {request.encoder_version}",
+        )
+        with self._audit_log.noting_failure(entry):
             result = await change
-        except TwinshelfError as error:
-            self._note(method, error.reason, name)
-            raise
-        except asyncio.CancelledError:  # the caller has gone; the change may be made
-            self._note(method, "CANCELLED", name)
-            raise
-        self._note(method, outcome, name)
+        self._audit_log.record(replace(entry, outcome=outcome))
         return result
 
-    def _note(
-        self,
-        method: str,
-        outcome: str,
-        encoder: str,
-        product_ids: tuple[str, ...] = (),
-    ) -> None:
+    def _note_row(self, outcome: str, product_id: str) -> None:
         self._audit_log.record(
             AuditEntry(
-                method=f"/{_SERVICE}/{method}",
-                outcome=outcome,
-                product_ids=product_ids,
-                encoder=encoder,
+                method=f"/{_SERVICE}/ReindexProducts", outcome=outcome, product_ids=(product_id,)
             )
         )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc
@@ -13,7 +13,7 @@ from twinshelf.server.access.audit import AuditEntry, AuditLog
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.groups.group_record import Group, GroupEvent
 from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES
-from twinshelf.server.errors import InvalidRequestError, ProductNotFoundError, TwinshelfError
+from twinshelf.server.errors import InvalidRequestError, ProductNotFoundError
 from twinshelf.server.services.requests import (
     check_product_id,
     check_product_ids,
@@ -83,19 +83,27 @@ class GroupServicer(group_service_pb2_grpc.GroupServiceServicer):
         self, request: pb.MergeGroupsRequest, context: grpc.aio.ServicerContext
     ) -> pb.MergeGroupsResponse:
         """Moves all products of a group to another."""
-        source = _read_group_id(request.source_group_id, "source_group_id")
-        target = _read_group_id(request.target_group_id, "target_group_id")
-        change = self._groups.merge(source, target)
-        return pb.MergeGroupsResponse(event=await self._noted("MergeGroups", change))
+
+        async def merge() -> GroupEvent:
+            """Checks the request, and does it."""
+            source = _read_group_id(request.source_group_id, "source_group_id")
+            target = _read_group_id(request.target_group_id, "target_group_id")
+            return await self._groups.merge(source, target)
+
+        return pb.MergeGroupsResponse(event=await self._noted("MergeGroups", merge()))
 
     async def SplitGroup(  # noqa: N802 - the name is the proto's
         self, request: pb.SplitGroupRequest, context: grpc.aio.ServicerContext
     ) -> pb.SplitGroupResponse:
         """Moves some products of a group to a new one."""
-        group = _read_group_id(request.group_id, "group_id")
-        check_product_ids(request.product_ids)
-        change = self._groups.split(group, request.product_ids)
-        return pb.SplitGroupResponse(event=await self._noted("SplitGroup", change))
+
+        async def split() -> GroupEvent:
+            """Checks the request, and does it."""
+            group = _read_group_id(request.group_id, "group_id")
+            check_product_ids(request.product_ids)
+            return await self._groups.split(group, request.product_ids)
+
+        return pb.SplitGroupResponse(event=await self._noted("SplitGroup", split()))
 
     async def UndoGroupEvent(  # noqa: N802 - the name is the proto's
         self, request: pb.UndoGroupEventRequest, context: grpc.aio.ServicerContext
@@ -117,23 +125,12 @@ class GroupServicer(group_service_pb2_grpc.GroupServiceServicer):
 
     async def _noted(self, method: str, change: Awaitable[GroupEvent]) -> pb.GroupEvent:
         """Waits for a change, and notes what became of it in the audit log."""
-
-        def note(outcome: str, product_ids: Sequence[str] = ()) -> None:
-            """Writes an entry."""
-            path = f"/{_SERVICE}/{method}"
-            self._audit_log.record(
-                AuditEntry(method=path, outcome=outcome, product_ids=product_ids)
-            )
-
-        try:
+        entry = AuditEntry(method=f"/{_SERVICE}/{method}")
+        with self._audit_log.noting_failure(entry):
             event = await change
-        except TwinshelfError as error:
-            note(error.reason)
-            raise
-        except asyncio.CancelledError:  # the caller has gone; the change may be made
-            note("CANCELLED")
-            raise
-        note(event.kind.name, event.product_ids)
+        self._audit_log.record(
+            replace(entry, outcome=event.kind.name, product_ids=event.product_ids)
+        )
         return _event_message(event)
 
 

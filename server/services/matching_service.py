@@ -22,7 +22,7 @@ from twinshelf.server.services.matching.encoder_comparison import EncoderCompari
 from twinshelf.server.services.matching.matcher import Matcher, MatchResult
 from twinshelf.server.services.pairs.pair_answers import pair_response, pair_scorer_info
 from twinshelf.server.services.pairs.pair_scorer import PairScorer
-from twinshelf.server.services.requests import DEFAULT_MATCH_COUNT, page_token
+from twinshelf.server.services.requests import DEFAULT_MATCH_COUNT, match_page_token
 from twinshelf.v1 import matching_service_pb2 as pb
 from twinshelf.v1 import matching_service_pb2_grpc
 
@@ -57,12 +57,26 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         """Matches one offer."""
         result = await self._matcher.match(request, deadline_s=deadline_of(context))
         self._comparison.consider(request, result)
-        return _response(result)
+        return _response(request, result)
 
     async def MatchProducts(  # noqa: N802 - the name is the proto's
         self, requests: AsyncIterator[pb.MatchProductsRequest], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.MatchProductsResponse]:
         """Matches a stream of offers; each is answered when it is done, an error included."""
+
+        def size_bytes(request: pb.MatchProductsRequest) -> int:
+            """Returns what a request and its answer take."""
+            count = request.request.match_count or DEFAULT_MATCH_COUNT
+            answer_bytes = min(max(count, 1) * _MATCH_BYTES, PAGE_LIMIT_BYTES)
+            own_bytes = self._bounds.message_bytes(request, lambda: [request.request.offer.image])
+            return own_bytes + answer_bytes
+
+        def refuse(
+            position: int, request: pb.MatchProductsRequest, error: Exception
+        ) -> pb.MatchProductsResponse:
+            """Answers one offer with its failure."""
+            status = self._observer.row_status_of(error, position)
+            return pb.MatchProductsResponse(request_id=request.request_id, error=status)
 
         async def answer(
             position: int, request: pb.MatchProductsRequest
@@ -76,13 +90,12 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
                 )
                 self._comparison.consider(request.request, result)
                 return pb.MatchProductsResponse(
-                    request_id=request.request_id, response=_response(result)
+                    request_id=request.request_id, response=_response(request.request, result)
                 )
             except Exception as error:  # the boundary: one offer's failure is its own answer
-                status = self._observer.row_status_of(error, position)
-                return pb.MatchProductsResponse(request_id=request.request_id, error=status)
+                return refuse(position, request, error)
 
-        async for response in answers_as_done(requests, answer, _size_bytes, self._bounds):
+        async for response in answers_as_done(requests, answer, size_bytes, refuse, self._bounds):
             yield response
 
     async def ScorePair(  # noqa: N802 - the name is the proto's
@@ -99,14 +112,14 @@ class MatchingServicer(matching_service_pb2_grpc.MatchingServiceServicer):
         return await self._category_predictor.predict(request, deadline_s=deadline_of(context))
 
 
-def _response(result: MatchResult) -> pb.MatchProductResponse:
+def _response(request: pb.MatchProductRequest, result: MatchResult) -> pb.MatchProductResponse:
     found = result.found
-    following = found.page.next_skip_count
+    following, digest = found.page.next_skip_count, found.contract.digest
     response = pb.MatchProductResponse(
         no_match_probability=found.page.no_match_probability,
         pattern=modality_pattern(found.embedding.pattern),
         encoder=encoder_info(found.contract),
-        next_page_token="" if following is None else page_token(str(following)),
+        next_page_token="" if following is None else match_page_token(request, following, digest),
     )
     if found.page.plan is not None:
         response.filter_plan.CopyFrom(filter_plan(found.page.plan))
@@ -118,8 +131,3 @@ def _response(result: MatchResult) -> pb.MatchProductResponse:
     if result.scorer is not None:
         response.pair_scorer.CopyFrom(pair_scorer_info(result.scorer))
     return response
-
-
-def _size_bytes(request: pb.MatchProductsRequest) -> int:
-    count = request.request.match_count or DEFAULT_MATCH_COUNT
-    return int(request.ByteSize()) + min(max(count, 1) * _MATCH_BYTES, PAGE_LIMIT_BYTES)

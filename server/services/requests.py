@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class MatchOptions:
         target_precision: Share of the matches that are to be right, above 0 and below 1.
         pair_count: Best matches that the pair scorer scores and orders, 0 to match_count.
         skip_count: Matches that earlier pages have answered.
+        page_digest: Digest of the encoder that answered them; empty for the first page.
         condition: What must hold for a product to match; None takes all.
         excluded_ids: Products that must not match.
         value_limit: How many matches may share a value; None for any number.
@@ -92,6 +94,7 @@ class MatchOptions:
     target_precision: float = DEFAULT_TARGET_PRECISION
     pair_count: int = 0
     skip_count: int = 0
+    page_digest: str = ""
     condition: ProductFilter | None = None
     excluded_ids: tuple[str, ...] = ()
     value_limit: ValueLimit | None = None
@@ -141,6 +144,11 @@ def check_product_id(product_id: str, path: str) -> None:
             f"product_id must be 1 to {PRODUCT_ID_LIMIT_BYTES} bytes of UTF-8, got {size}",
             field=path,
         )
+
+
+def echoed_id(product_id: str) -> str:
+    """Returns the identifier to answer a row with; "" for one that could break the answer."""
+    return product_id if len(product_id.encode()) <= PRODUCT_ID_LIMIT_BYTES else ""
 
 
 def check_product_ids(product_ids: Sequence[str], limit: int = IDS_LIMIT) -> None:
@@ -198,6 +206,7 @@ def read_options(
             f"pair_count must be 0 to match_count, which is {count}, got {request.pair_count}",
             field=f"{path}pair_count",
         )
+    skip_count, page_digest = _read_match_token(request, count, f"{path}page_token")
     return MatchOptions(
         match_count=count,
         weights=read_weights(request, path),
@@ -205,7 +214,8 @@ def read_options(
         match_prior=match_prior,
         target_precision=request.target_precision or DEFAULT_TARGET_PRECISION,
         pair_count=request.pair_count,
-        skip_count=_read_skip_count(request.page_token, count, f"{path}page_token"),
+        skip_count=skip_count,
+        page_digest=page_digest,
         condition=read_filter(request.filter, f"{path}filter")
         if request.HasField("filter")
         else None,
@@ -297,15 +307,42 @@ def page_token(place: str) -> str:
     return base64.urlsafe_b64encode(_TOKEN_PREFIX + place.encode()).decode()
 
 
-def _read_skip_count(token: str, match_count: int, path: str) -> int:
-    if not token:
-        return 0
-    place = _read_token(token, path)
-    if not (place.isdecimal() and len(place) < 10 and 0 < int(place) < match_count):
+def match_page_token(
+    request: matching_service_pb2.MatchProductRequest, skip_count: int, digest: str
+) -> str:
+    """Makes the token of the page after so many matches of a request, and of no other.
+
+    Args:
+        request: The request.
+        skip_count: Matches that were answered.
+        digest: Digest of the encoder that answered.
+    """
+    return page_token(f"{_question(request)} {skip_count} {digest}")
+
+
+def _read_match_token(
+    request: matching_service_pb2.MatchProductRequest, match_count: int, path: str
+) -> tuple[int, str]:
+    """Returns how many matches were answered, and the digest of the encoder that did."""
+    if not request.page_token:
+        return 0, ""
+    question, *rest = _read_token(request.page_token, path).split(" ")
+    place, digest = rest if len(rest) == 2 else ("", "")
+    is_count = place.isdecimal() and len(place) < 10 and 0 < int(place) < match_count
+    if not (is_count and digest) or question != _question(request):
         raise InvalidRequestError(
             "page_token must be the next_page_token of an answer to the same request", field=path
         )
-    return int(place)
+    return int(place), digest
+
+
+def _question(request: matching_service_pb2.MatchProductRequest) -> str:
+    """Tells requests apart whatever their page: by the token of another its best would miss."""
+    question = matching_service_pb2.MatchProductRequest()
+    question.CopyFrom(request)
+    question.ClearField("page_token")
+    content = question.SerializeToString(deterministic=True)
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _read_token(token: str, path: str) -> str:

@@ -18,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
-from twinshelf.server.command_line import check_ranges, is_ipv6, option, read_options
+from twinshelf.server.command_line import is_ipv6, read_command_line
 from twinshelf.server.triton.healing import TritonKeeper, TritonLostError
 from twinshelf.server.triton.installation import TritonNotFoundError, find_triton
 from twinshelf.server.triton.plan import (
@@ -41,7 +41,6 @@ from twinshelf.server.triton.triton_config import TritonConfig
 
 logger = logging.getLogger(__name__)
 
-MOST_PORT: Final = 65_535
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REFUSALS: Final = (
     PrivateFolderError,
@@ -56,36 +55,41 @@ _REFUSALS: Final = (
 class TritonOptions:
     """Starts Triton with one version of the encoders and keeps it until Ctrl-C.
 
+    Attributes:
+        model_repository: Folder of the model repository.
+        version: Encoder version; default: the newest.
+        models: Models to load; default: the encoders, and a pair scorer of the version.
+        plan: File of `make tune`; default: a plan by rule for the cores and GPUs of this machine.
+        host: Address to listen on.
+        grpc_port: 0 takes a free one.
+        http_port: 0 takes a free one.
+        metrics_port: 0 takes a free one.
+        ready_timeout_s: How long loading and warm-up may take.
+        stuck_after_s: Start Triton again when a canary stays unanswered for so long and no model
+            moves.
+        log_file: File of Triton's log.
+        trace_url: OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces, for what Triton adds to
+            the traces of the service; empty for none.
+
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If the host is one that Triton is not started by.
     """
 
-    model_repository: Path = option(Path("model_repository"), "folder of the model repository")
-    version: int | None = option(None, "encoder version; default: the newest", low=1)
-    models: tuple[str, ...] = option(
-        (), "models to load; default: the encoders, and a pair scorer of the version"
-    )
-    plan: Path | None = option(
-        None, "file of `make tune`; default: a plan by rule for the cores and GPUs of this machine"
-    )
-    host: str = option("127.0.0.1", "address to listen on")
-    grpc_port: int = option(8001, "0 takes a free one", low=0, high=MOST_PORT)
-    http_port: int = option(8000, "0 takes a free one", low=0, high=MOST_PORT)
-    metrics_port: int = option(8002, "0 takes a free one", low=0, high=MOST_PORT)
-    ready_timeout_s: float = option(
-        120.0, "how long loading and warm-up may take", low=0.01, high=86_400
-    )
-    stuck_after_s: float = option(
-        3.0,
-        "start Triton again when a canary stays unanswered for so long and no model moves",
-        low=0.01,
-        high=3600,
-    )
-    log_file: Path = option(Path(".cache/triton/triton.log"), "file of Triton's log")
+    model_repository: Path = Path("model_repository")
+    version: Annotated[int | None, "1 or more"] = None
+    models: tuple[str, ...] = ()
+    plan: Path | None = None
+    host: str = "127.0.0.1"
+    grpc_port: Annotated[int, "0 to 65535"] = 8001
+    http_port: Annotated[int, "0 to 65535"] = 8000
+    metrics_port: Annotated[int, "0 to 65535"] = 8002
+    ready_timeout_s: Annotated[float, "0.01 to 86400"] = 120.0
+    stuck_after_s: Annotated[float, "0.01 to 3600"] = 3.0
+    log_file: Path = Path(".cache/triton/triton.log")
+    trace_url: str = ""
 
     def __post_init__(self) -> None:
-        """Checks the ranges, and the host."""
-        check_ranges(self)
+        """Checks the host."""
         if is_ipv6(self.host.strip("[]")):
             raise ValueError(
                 f"host must be a name or an IPv4 address, such as 0.0.0.0, got {self.host!r}: "
@@ -141,8 +145,7 @@ class _StopSignals:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs Triton until a signal comes; returns the exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = read_options(TritonOptions, "twinshelf.server.triton", given)
+    options = read_command_line(TritonOptions, "twinshelf.server.triton", arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     with _StopSignals() as signals:
         try:
@@ -210,6 +213,7 @@ def _config(options: TritonOptions, is_on_gpu: bool) -> TritonConfig:
         metrics_port=options.metrics_port,
         ready_timeout_s=options.ready_timeout_s,
         log_path=_usable_log(options.log_file),
+        trace_url=options.trace_url,
     )
 
 

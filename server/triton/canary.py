@@ -19,8 +19,11 @@ from typing import Any, Final
 
 import numpy as np
 from tritonclient import grpc as triton
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+from tritonclient.utils import np_to_triton_dtype
 
 from twinshelf.server.triton.child_processes import children, command_line, cpu_time_s
+from twinshelf.server.triton.repository import PAIR_SCORER
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,10 @@ CANARY_PHOTO: Final = bytes.fromhex(
     "89504e470d0a1a0a0000000d494844520000001000000010080200000090916836000000144944415478da636820"
     "11308c6a18d5307c35000025848010bc6ff1cf0000000049454e44ae426082"
 )
-CANARY_TEXT: Final = "red tea"
+# No words: whatever they were, an encoder of another script would know none of them.
+CANARY_TEXT: Final = ""
+# Triton is ours and near: a proxy that is set for the web must not be asked for it.
+_CHANNEL_OPTIONS: Final = [("grpc.enable_http_proxy", 0)]
 _PAUSE_S: Final = 1.0
 _METRICS_TIMEOUT_S: Final = 0.25
 # From here on it is looked up what the models do.
@@ -48,37 +54,62 @@ class Canary:
 
     Attributes:
         ensemble: The ensemble.
-        inputs: Bytes of each input.
+        inputs: Each input, of one row.
         counted: The step whose finished requests show that the ensemble moves: its last one.
         steps: The models that work for it.
     """
 
     ensemble: str
-    inputs: Mapping[str, bytes]
+    inputs: Mapping[str, np.ndarray]
     counted: str
     steps: tuple[str, ...]
+
+
+def _text(value: bytes) -> np.ndarray:
+    return np.array([[value]], dtype=np.object_)
 
 
 CANARIES: Final = (
     Canary(
         ensemble="image_encoder",
-        inputs={"IMAGE": CANARY_PHOTO},
+        inputs={"IMAGE": _text(CANARY_PHOTO)},
         counted="image_tower",
         steps=("image_preprocess", "image_tower"),
     ),
     Canary(
         ensemble="text_encoder",
-        inputs={"TEXT": CANARY_TEXT.encode()},
+        inputs={"TEXT": _text(CANARY_TEXT.encode())},
         counted="text_tower",
         steps=("text_preprocess", "text_tower"),
     ),
     Canary(
         ensemble="product_encoder",
-        inputs={"IMAGE": CANARY_PHOTO, "TEXT": CANARY_TEXT.encode()},
+        inputs={"IMAGE": _text(CANARY_PHOTO), "TEXT": _text(CANARY_TEXT.encode())},
         counted="fusion",
         steps=("image_preprocess", "image_tower", "text_preprocess", "text_tower", "fusion"),
     ),
 )
+
+
+def canaries_of(models: Sequence[str], config_of: Callable[[str], ModelConfig]) -> list[Canary]:
+    """Returns the canaries of the models that have one.
+
+    Args:
+        models: The models that a server was asked to serve.
+        config_of: Returns the configuration that a model is served with.
+    """
+    found = [each for each in CANARIES if each.ensemble in models]
+    if PAIR_SCORER in models:
+        # Cosines are three or four, as the version was trained.
+        (cosines,) = (each for each in config_of(PAIR_SCORER).input if each.name == "COSINES")
+        inputs = {
+            "LEFT": _text(b"{}"),
+            "RIGHT": _text(b"{}"),
+            "COSINES": np.full((1, *cosines.dims), np.nan, np.float32),
+        }
+        steps = ("pair_features", "pair_classifier")
+        found.append(Canary(ensemble=PAIR_SCORER, inputs=inputs, counted=steps[-1], steps=steps))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +156,7 @@ class CanaryWatch:
         # When the first canary was sent that was not answered well, and when a model last moved.
         self._quiet_since: float | None = None
         self._moved_at = 0.0
+        self._finished_at = 0.0  # or, at first, when it became quiet
         self._progress: Progress | None = None
         self._error: Exception | None = None
         self._has_worked = False
@@ -141,7 +173,7 @@ class CanaryWatch:
         if not is_outstanding and (self._call is None or now - self._sent_at >= _PAUSE_S):
             self._call, self._sent_at = self._send(), now
             if self._quiet_since is None:
-                self._quiet_since = self._moved_at = now
+                self._quiet_since = self._moved_at = self._finished_at = now
         if self._quiet_since is None or now - self._quiet_since < _LATE_S:
             return None
         if not is_outstanding and not self._has_worked:
@@ -169,10 +201,11 @@ class CanaryWatch:
     def _note_progress(self, now: float, busy_patience_s: float) -> None:
         before, after = self._progress, self._look(now)
         self._progress = after
-        if before is None or self._quiet_since is None:
+        if before is None:
             return
-        is_patient = now - self._quiet_since < busy_patience_s
-        if after.has_finished_since(before) or (is_patient and after.is_busy_since(before)):
+        if after.has_finished_since(before):
+            self._moved_at = self._finished_at = now
+        elif after.is_busy_since(before) and now - self._finished_at < busy_patience_s:
             self._moved_at = now
 
 
@@ -196,17 +229,16 @@ class CanaryCage:
     """All canaries of one run of a server."""
 
     def __init__(
-        self, *, pid: int, grpc_address: str, metrics_address: str, models: Sequence[str]
+        self, *, pid: int, grpc_address: str, metrics_address: str, canaries: Sequence[Canary]
     ) -> None:
-        """Takes the server, ready, and the models that it was asked to serve."""
+        """Takes the server, ready, and what to ask it."""
         self._pid = pid
         self._metrics_address = metrics_address
-        self._client = triton.InferenceServerClient(grpc_address)
+        self._client = triton.InferenceServerClient(grpc_address, channel_args=_CHANNEL_OPTIONS)
         self._finished: tuple[float, Mapping[str, int]] = (0.0, {})
         self._watches = [
             CanaryWatch(each, send=partial(self._send, each), look=partial(self._look, each))
-            for each in CANARIES
-            if each.ensemble in models
+            for each in canaries
         ]
 
     def reason_if_stuck(self, stuck_after_s: float) -> str | None:
@@ -221,7 +253,7 @@ class CanaryCage:
 
     def _send(self, canary: Canary) -> OutstandingCall:
         call = OutstandingCall()
-        inputs = [_bytes_input(name, value) for name, value in canary.inputs.items()]
+        inputs = [_input(name, row) for name, row in canary.inputs.items()]
         call.context = self._client.async_infer(canary.ensemble, inputs, call.end)
         return call
 
@@ -258,6 +290,6 @@ def _cpu_time_of_models_s(pid: int, canary: Canary) -> float:
     return sum(cpu_time_s(each) for each in at_work)
 
 
-def _bytes_input(name: str, value: bytes) -> Any:
-    tensor = triton.InferInput(name, [1, 1], "BYTES")
-    return tensor.set_data_from_numpy(np.array([[value]], dtype=np.object_))
+def _input(name: str, row: np.ndarray) -> Any:
+    tensor = triton.InferInput(name, list(row.shape), np_to_triton_dtype(row.dtype))
+    return tensor.set_data_from_numpy(row)

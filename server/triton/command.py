@@ -64,6 +64,10 @@ def server_command(
         f"--backend-config=python,shm-region-prefix-name={shm_prefix}",
         f"--exit-timeout-secs={_EXIT_TIMEOUT_S}",
     ]
+    if config.trace_url:
+        url = f"opentelemetry,url={config.trace_url}"
+        traced = ("mode=opentelemetry", "rate=0", "count=-1", "level=TIMESTAMPS", url)
+        command += [f"--trace-config={each}" for each in traced]
     if config.version is not None:
         command.append(f"--model-config-name={config_name(config.version)}")
         # A published configuration is complete; completing it would start each model twice.

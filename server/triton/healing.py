@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from twinshelf.server.triton.canary import CanaryCage
+from twinshelf.server.triton.canary import CanaryCage, canaries_of
 from twinshelf.server.triton.process import TritonServer, TritonStartError
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class TritonKeeper:
                 pid=pid,
                 grpc_address=self._server.grpc_address,
                 metrics_address=self._server.metrics_address,
-                models=self._models,
+                canaries=canaries_of(self._models, self._server.read_config),
             )
         return self._canaries.reason_if_stuck(self._stuck_after_s)
 

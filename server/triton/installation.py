@@ -75,6 +75,11 @@ class TritonInstallation:
     python_backend: Path | None = None
 
     @property
+    def has_our_backend(self) -> bool:
+        """Whether ours runs the ONNX models, for want of the native one."""
+        return self.backends is None
+
+    @property
     def full_environment(self) -> dict[str, str]:
         """Environment variables of its process: those of this one, and its own."""
         return {**os.environ, **self.environment}

@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from twinshelf.server.triton.repository import RepositoryError, config_path, read_config
+from twinshelf.server.triton.repository import (
+    RepositoryError,
+    config_path,
+    publishing_command,
+    read_config,
+)
 
 MANIFEST: Final = "published.json"
 # Parameters of ensembles that hold a contract with a digest.
 _CONTRACTS: Final = ("twinshelf_contract", "twinshelf_pair_contract")
-_PAIR_MODELS: Final = "pair_"  # how the models of a pair scorer are called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +171,8 @@ def _check_contract(repository: Path, version: int, model: str, manifest: Manife
 
 def _repair(model: str, version: int) -> str:
     """What to do about a version of a model that is not what was published."""
-    command = "export.pair_scorer" if model.startswith(_PAIR_MODELS) else "export"
     return (
-        f"publish it again from its run with `python -m twinshelf.{command} --run RUN "
+        f"publish it again from its run with `{publishing_command(model)} --run RUN "
         f"--version {version} --force`"
     )
 

@@ -21,7 +21,9 @@ _THREADS: Final = "intra_op_thread_count"
 _MOST_THREADS: Final = 4
 _MOST: Final = 1024
 _CPU_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
-_GPU_DEVICE: Final = Path("/dev/nvidia0")
+_DEVICES: Final = Path("/dev")
+# Of several GPUs a container may be given any: /dev/nvidia3 alone, say.
+_GPUS: Final = "nvidia[0-9]*"
 _GPU_VARIABLE: Final = "CUDA_VISIBLE_DEVICES"
 
 
@@ -113,16 +115,19 @@ def has_gpu(environment: Mapping[str, str] | None = None) -> bool:
         environment: Environment variables of the process; those of this one by default.
     """
     variables = os.environ if environment is None else environment
-    return _GPU_DEVICE.exists() and variables.get(_GPU_VARIABLE) not in ("", "-1")
+    return any(_DEVICES.glob(_GPUS)) and variables.get(_GPU_VARIABLE) not in ("", "-1")
 
 
-def write_plan(plan: ServingPlan, models: Path, version: int) -> None:
+def write_plan(plan: ServingPlan, models: Path, version: int, *, mixes_shapes: bool) -> None:
     """Writes a plan into the configurations of a version.
 
     Args:
         plan: What is to run at once.
         models: A private copy of the model repository, whose files have been checked.
         version: The version.
+        mixes_shapes: Whether the backend of the towers takes rows of unequal shapes at once, as
+            ours does. While Triton's batcher keeps them apart, it spins until the tower is free:
+            texts of two lengths cost a fifth of a core.
 
     Raises:
         RepositoryError: If a configuration is missing or is none, or has not one instance group.
@@ -145,4 +150,6 @@ def write_plan(plan: ServingPlan, models: Path, version: int) -> None:
             group.count = getattr(plan, f"{tower}_instances")
             config.parameters[_THREADS].string_value = str(getattr(plan, f"{tower}_threads"))
             config.dynamic_batching.max_queue_delay_microseconds = plan.queue_delay_us
+            for each in config.input:
+                each.allow_ragged_batch = mixes_shapes and -1 in each.dims
         path.write_text(text_format.MessageToString(config, as_utf8=True), "utf-8")

@@ -151,6 +151,6 @@ def _copy_version(repository: Path, model: str, version: int, target: Path) -> N
 
 
 def _copy_sentence(error: Exception, target: Path) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{target.parent} has no room for a copy of the models: set TMPDIR to a larger disk"
     return f"the models cannot be copied to {target}: {error}"

@@ -16,12 +16,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
 from twinshelf.server.triton.child_processes import children, is_alive
 from twinshelf.server.triton.command import server_command, tied_to_this_process
 from twinshelf.server.triton.installation import TritonInstallation, find_triton
 from twinshelf.server.triton.plan import write_plan
 from twinshelf.server.triton.private_copy import PrivateFolder, copy_models, make_private_folder
-from twinshelf.server.triton.repository import check_version
+from twinshelf.server.triton.repository import (
+    RepositoryError,
+    check_version,
+    config_path,
+    read_config,
+)
 from twinshelf.server.triton.triton_config import TritonConfig, free_ports, listen
 
 logger = logging.getLogger(__name__)
@@ -113,6 +120,16 @@ class TritonServer:
         pid = self.pid
         return 0 if pid is None else sum(not is_alive(child) for child in children(pid))
 
+    def read_config(self, model: str) -> ModelConfig:
+        """Returns the configuration that a model of the version is served with.
+
+        Raises:
+            RepositoryError: If it is not served.
+        """
+        if self._folder is None or self._config.version is None:
+            raise RepositoryError(f"{model} is not served with the configuration of a version")
+        return read_config(config_path(self._folder.path / _MODELS, model, self._config.version))
+
     def start(self) -> None:
         """Starts the server and returns when all models are loaded, warm and ready.
 
@@ -166,6 +183,10 @@ class TritonServer:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        # In a container the launcher is the parent of what has lost its own.
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self._process.pid, 0)
         for leftover in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
             leftover.unlink(missing_ok=True)
         self._process = None
@@ -223,7 +244,12 @@ class TritonServer:
         config = self._config
         copy_models(config.model_repository, config.models, config.version, folder / _MODELS)
         if config.plan is not None and config.version is not None:
-            write_plan(config.plan, folder / _MODELS, config.version)
+            write_plan(
+                config.plan,
+                folder / _MODELS,
+                config.version,
+                mixes_shapes=self._installation.has_our_backend,
+            )
         return folder
 
     def _launch(self, folder: Path) -> None:

@@ -14,6 +14,7 @@ from tritonclient.grpc import model_config_pb2
 
 ENCODERS: Final = ("product_encoder", "image_encoder", "text_encoder")
 PAIR_SCORER: Final = "pair_scorer"
+_PAIR_MODELS: Final = "pair_"  # how the models of a pair scorer are called
 _CPU_INFO: Final = Path("/proc/cpuinfo")
 _CONTRACT: Final = "twinshelf_contract"
 _NEEDS_VNNI: Final = '"precision":"int8-vnni"'
@@ -31,6 +32,12 @@ def config_name(version: int) -> str:
 def config_path(repository: Path, model: str, version: int) -> Path:
     """Returns where a version's configuration of a model lies."""
     return repository / model / "configs" / f"{config_name(version)}.pbtxt"
+
+
+def publishing_command(model: str) -> str:
+    """Returns the command that publishes versions of a model."""
+    is_of_pairs = model.startswith(_PAIR_MODELS)
+    return "python -m twinshelf.export" + ".pair_scorer" * is_of_pairs
 
 
 def published_versions(repository: Path, models: tuple[str, ...] = ENCODERS) -> tuple[int, ...]:
@@ -109,7 +116,7 @@ def check_version(repository: Path, version: int, models: tuple[str, ...] = ENCO
                 if not path.exists():
                     raise RepositoryError(
                         f"version {version} of {model} is incomplete, {path} is missing: "
-                        "publish the version again with `python -m twinshelf.export`"
+                        f"publish the version again with `{publishing_command(model)}`"
                     )
 
 

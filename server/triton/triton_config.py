@@ -27,6 +27,8 @@ class TritonConfig:
         ready_timeout_s: How long loading and warm-up may take.
         stop_timeout_s: How long a clean stop may take before the server is killed.
         log_path: File for the server's log; None puts it into a temporary folder.
+        trace_url: Where OTLP over HTTP is taken: the server adds to the traces of its callers, and
+            begins none of its own. Empty for no traces.
 
     Raises:
         ValueError: If a value is out of range.
@@ -43,6 +45,7 @@ class TritonConfig:
     ready_timeout_s: float = 120.0
     stop_timeout_s: float = 15.0
     log_path: Path | None = None
+    trace_url: str = ""
 
     def __post_init__(self) -> None:
         """Checks the ranges."""

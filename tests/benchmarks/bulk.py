@@ -19,11 +19,11 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
 
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.report import FOLDER, AnswersDifferError, Report, Row
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
-from twinshelf.server.bulk.embedded_folder import enumerate_parts, part_path
+from twinshelf.server.bulk.embedded_folder import enumerate_parts, output_name, part_path
 from twinshelf.server.bulk.embedding_run import (
     EmbeddingOrder,
     embed_tasks,
@@ -31,7 +31,7 @@ from twinshelf.server.bulk.embedding_run import (
     plan_tasks,
 )
 from twinshelf.server.bulk.product_batch import read_batches
-from twinshelf.server.bulk.workers import WorkerSettings, start_workers
+from twinshelf.server.bulk.workers import WorkerConfig, start_workers
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
@@ -39,8 +39,10 @@ from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.services.conversions import encoder_input
 from twinshelf.v1 import product_pb2
 
-COLUMNS = ("who", "threads each", "products/s", "of the loop", "CPU, ms a product", "off by")
 PRODUCTS = "products.parquet"
+# What float16 makes of a number of 1 at most.
+HALF_PRECISION = 5e-4
+_PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ def run_embed(
         folder=out,
         repository=repository,
         version=0,
-        workers=WorkerSettings(count=worker_count),
+        workers=WorkerConfig(count=worker_count),
     )
     encoder, document = find_published(order)
     clock = Clock(pq.read_metadata(path).num_rows)
@@ -161,7 +163,7 @@ def run_killed(path: Path, reading: ReadOptions, out: Path, repository: Path) ->
         *("--out", str(out), "--model-repository", str(repository), "--workers", "2"),
     ]
     run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    parts = out / path.name
+    parts = out / output_name(path)
     _wait_for(part_path(parts, 0))
     _workers()[0].kill()
     _wait_for(part_path(parts, 1))
@@ -183,73 +185,96 @@ def _workers() -> list[psutil.Process]:
 
 
 def _wait_for(path: Path) -> None:
+    deadline_s = time.monotonic() + _PATIENCE_S
     while not path.exists():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"{path} was not written within {_PATIENCE_S:.0f} s")
         time.sleep(0.1)
 
 
-def compare(out: Path, made: Sequence[OfferEmbedding]) -> float:
-    """Returns the greatest difference of the embeddings of a run to those of the loop.
+def compare(parts: Path, made: Sequence[OfferEmbedding]) -> float:
+    """Returns the greatest difference of the embeddings in a folder to those of the loop.
 
     Raises:
-        ValueError: If a row is missing, or is there twice.
+        AnswersDifferError: If a row is missing or there twice, or an embedding is another one.
     """
-    table = pa.concat_tables(pq.read_table(path) for _, path in enumerate_parts(out / PRODUCTS))
+    table = pa.concat_tables(pq.read_table(path) for _, path in enumerate_parts(parts))
     if table["row_number"].to_pylist() != list(range(1, len(made) + 1)):
-        raise ValueError(f"{len(made)} rows must be there once each, got {len(table)}")
+        raise AnswersDifferError(f"{len(made)} rows must be there once each, got {len(table)}")
     error = 0.0
     for name in ("image", "text"):
         for row, each in zip(table[f"{name}_embedding"].to_pylist(), made, strict=True):
             half = getattr(each, name)
             if (row is None) != (half is None):
-                raise ValueError(f"a row has another {name} than the loop's")
+                raise AnswersDifferError(f"a row has another {name} than the loop's")
             if half is not None:
                 error = max(error, float(np.abs(np.asarray(row, np.float32) - half).max()))
+    if error > HALF_PRECISION:
+        raise AnswersDifferError(f"embeddings are off by {error:.1e}, more than half precision is")
     return error
 
 
+def measure(report: Report, options: argparse.Namespace, folder: Path) -> None:
+    """Embeds the products in each way, in a folder, and adds what it took to a report.
+
+    Raises:
+        AnswersDifferError: If a row is missing or there twice, or an embedding is another one.
+    """
+    repository = options.repository.absolute()
+    # Photos stay where they lie beside the products.
+    reading = ReadOptions(image_root=options.products.parent.absolute())
+    path = folder / PRODUCTS
+    write_products(options.products, path, options.count)
+    rows: list[Row] = []
+    for worker_count in options.workers:
+        # One worker takes every core, as the loop does; of several each takes its share.
+        threads = 0 if worker_count == 1 else 1
+        loop, made = run_loop(path, reading, repository, threads)
+        out = folder / f"out-{worker_count}"
+        rate = run_embed(path, reading, out, repository, worker_count)
+        error = compare(out / output_name(path), made)
+        rows.append(_row("plain loop", threads, loop, loop, 0.0))
+        rows.append(_row(f"embed, {worker_count}", threads, rate, loop, error))
+    report.add(f"{options.count:,} products", rows)
+    if options.kill:
+        out = folder / "out-killed"
+        killed = run_killed(path, reading, out, repository)
+        _, made = run_loop(path, reading, repository, thread_count=1)
+        error = compare(out / output_name(path), made)
+        report.add("killed", [{"what": killed, "rows": "once each", "off by": f"{error:.1e}"}])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the benchmark and prints a table."""
+    """Runs the benchmark; returns 1 when a row is missing or another one, else 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--products", type=Path, default=".cache/data/generated/gallery.parquet")
     parser.add_argument("--repository", type=Path, default="model_repository")
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     parser.add_argument("--kill", action="store_true", help="kill workers and driver, too")
     options = parser.parse_args(arguments)
-    repository = options.repository.absolute()
-    # Photos stay where they lie beside the products.
-    reading = ReadOptions(image_root=options.products.parent.absolute())
-    console = Console(width=120)
-    table = Table(*COLUMNS, title=f"{options.count:,} products")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, PRODUCTS)
-        write_products(options.products, path, options.count)
-        for worker_count in options.workers:
-            # One worker takes every core, as the loop does; of several each takes its share.
-            threads = 0 if worker_count == 1 else 1
-            loop, made = run_loop(path, reading, repository, threads)
-            out = Path(folder, f"out-{worker_count}")
-            rate = run_embed(path, reading, out, repository, worker_count)
-            _add_row(table, "plain loop", threads, loop, loop, 0.0)
-            _add_row(table, f"embed, {worker_count}", threads, rate, loop, compare(out, made))
-        if options.kill:
-            out = Path(folder, "out-killed")
-            console.print(run_killed(path, reading, out, repository))
-            _, made = run_loop(path, reading, repository, thread_count=1)
-            console.print(f"every row once, off by {compare(out, made):.1e}")
-    console.print(table)
+    report = Report(name="bulk", machine=describe_machine(["ray", "pyarrow"]))
+    report.say(str(report.machine))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(report, options, Path(folder))
+    except AnswersDifferError as error:
+        report.say(f"✗ {error}")
+        return 1
+    report.save(options.output)
     return 0
 
 
-def _add_row(table: Table, who: str, threads: int, rate: Rate, loop: Rate, error: float) -> None:
-    table.add_row(
-        who,
-        str(threads or "all"),
-        f"{rate.products_per_s:,.0f}",
-        f"{rate.products_per_s / loop.products_per_s:.2f}",
-        f"{rate.cpu_ms:.2f}",
-        f"{error:.1e}",
-    )
+def _row(who: str, threads: int, rate: Rate, loop: Rate, error: float) -> Row:
+    return {
+        "who": who,
+        "threads each": str(threads or "all"),
+        "products/s": rate.products_per_s,
+        "of the loop": rate.products_per_s / loop.products_per_s,
+        "CPU, ms a product": rate.cpu_ms,
+        "off by": f"{error:.1e}",
+    }
 
 
 if __name__ == "__main__":

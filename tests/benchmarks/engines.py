@@ -1,7 +1,7 @@
 """The same catalogue in both engines, side by side: recall@10, time of a search, writes a second.
 
 python -m tests.benchmarks.engines
-python -m tests.benchmarks.engines --products 100000 --json engines.json
+python -m tests.benchmarks.engines --products 100000
 
 Needs the packages of tests/milvus/requirements.in; starts the Milvus of the wheel on loopback.
 """
@@ -10,29 +10,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
 from tests.benchmarks.filtered_search import (
     CONTRACT,
     DEPTH,
+    LEAST_RECALL,
     Case,
     Products,
     make_cases,
     make_products,
     make_query,
 )
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.report import FOLDER, AnswersDifferError, Report, Row
 from tests.milvus.local_server import LocalServer
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
@@ -42,9 +42,11 @@ from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
 from twinshelf.server.catalogue.ranking import HitPage
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueUnavailableError
 
 _WRITES_AT_ONCE = 1024
 _LONE_WRITE_COUNT = 20
+_REPEAT_COUNT, _REPEAT_AFTER_S = 5, 1.0
 _SHOWN = ("", "10.0% by price", "1.0% by price", "1.0% by category")
 MIB = 1 << 20
 
@@ -73,6 +75,7 @@ class Measured:
     Attributes:
         engine: Its name.
         writes_per_s: Products written a second, 1024 on their way at once.
+        repeated_count: Writes that the engine refused, and that were repeated as a client does.
         lone_write_ms: Median time of a write that has nobody beside it.
         seal_s: Time until all is searched by graphs.
         searches_per_s: Searches a second, 4 on their way at once, without a filter.
@@ -83,6 +86,7 @@ class Measured:
 
     engine: str
     writes_per_s: float
+    repeated_count: int
     lone_write_ms: float
     seal_s: float
     searches_per_s: float
@@ -90,22 +94,38 @@ class Measured:
     searched: list[Searched]
 
 
-async def load(catalogue: Catalogue, products: Products) -> float:
-    """Writes all products; returns how many a second."""
+async def load(catalogue: Catalogue, products: Products) -> tuple[float, int]:
+    """Writes all products; returns how many a second, and how often one was refused and repeated.
+
+    Raises:
+        CatalogueUnavailableError: If one is refused for longer than a client repeats it.
+    """
     await catalogue.use_encoder(CONTRACT)
     start_s = time.perf_counter()
-    count = len(products.prices)
+    count, repeated_count = len(products.prices), 0
+
+    async def store(row: int) -> None:
+        nonlocal repeated_count
+        for _ in range(_REPEAT_COUNT):
+            try:
+                await catalogue.upsert(_product(products, row))
+                return
+            except CatalogueUnavailableError:
+                repeated_count += 1
+                await asyncio.sleep(_REPEAT_AFTER_S)
+        await catalogue.upsert(_product(products, row))
+
     for first in range(0, count, _WRITES_AT_ONCE):
         rows = range(first, min(first + _WRITES_AT_ONCE, count))
-        await asyncio.gather(*(catalogue.upsert(_product(products, row)) for row in rows))
-    return count / (time.perf_counter() - start_s)
+        await asyncio.gather(*(store(row) for row in rows))
+    return count / (time.perf_counter() - start_s), repeated_count
 
 
 async def measure(
     name: str, catalogue: Catalogue, products: Products, query_count: int
 ) -> Measured:
     """Fills an empty catalogue and searches it."""
-    writes_per_s = await load(catalogue, products)
+    writes_per_s, repeated_count = await load(catalogue, products)
     lone = []
     for row in range(_LONE_WRITE_COUNT):
         start_s = time.perf_counter()
@@ -123,6 +143,7 @@ async def measure(
     return Measured(
         engine=name,
         writes_per_s=writes_per_s,
+        repeated_count=repeated_count,
         lone_write_ms=1e3 * float(np.median(lone)),
         seal_s=seal_s,
         searches_per_s=await load_with_searches(catalogue, products, query_count),
@@ -172,27 +193,36 @@ async def load_with_searches(catalogue: Catalogue, products: Products, count: in
     return count / (time.perf_counter() - start_s)
 
 
-def print_table(console: Console, measured: Sequence[Measured]) -> None:
-    """Prints what the engines did, side by side."""
-    table = Table("", *(each.engine for each in measured))
-    table.add_row("products written a second", *(f"{each.writes_per_s:.0f}" for each in measured))
-    table.add_row("a lone write, ms", *(f"{each.lone_write_ms:.1f}" for each in measured))
-    table.add_row("sealed after, s", *(f"{each.seal_s:.1f}" for each in measured))
-    table.add_row("searches a second", *(f"{each.searches_per_s:.0f}" for each in measured))
-    table.add_row("memory, MiB", *(f"{each.memory_mib}" for each in measured))
-    for lines in zip(*(each.searched for each in measured), strict=True):
-        name = lines[0].filter_name or "no filter"
-        table.add_row(f"{name}: recall@{DEPTH}", *(f"{each.recall:.4f}" for each in lines))
-        table.add_row(
-            f"{name}: p50 / p95, ms", *(f"{each.p50_ms:.1f} / {each.p95_ms:.1f}" for each in lines)
-        )
-    console.print(table)
+def comparison(measured: Sequence[Measured]) -> list[Row]:
+    """Returns what the engines did, side by side."""
+    names = {
+        "writes_per_s": "products written a second",
+        "repeated_count": "writes repeated",
+        "lone_write_ms": "a lone write, ms",
+        "seal_s": "sealed after, s",
+        "searches_per_s": "searches a second",
+        "memory_mib": "memory, MiB",
+    }
+    rows: list[Row] = [
+        {"measure": shown} | {each.engine: getattr(each, name) for each in measured}
+        for name, shown in names.items()
+    ]
+    parts = {"recall": f"recall@{DEPTH}", "p50_ms": "p50, ms", "p95_ms": "p95, ms"}
+    for number, searched in enumerate(measured[0].searched):
+        for name, shown in parts.items():
+            found = {each.engine: getattr(each.searched[number], name) for each in measured}
+            rows.append({"measure": f"{searched.filter_name or 'no filter'}: {shown}"} | found)
+    return rows
 
 
 async def compare(
     products: Products, query_count: int, tick_ms: int, folder: Path
 ) -> list[Measured]:
-    """Measures one engine after the other."""
+    """Measures one engine after the other.
+
+    Raises:
+        AnswersDifferError: If one of them finds too little to be compared.
+    """
     sqlite = SqliteCatalogue(folder / "sqlite", reader_count=4)
     measured = [await measure("SQLite + usearch", sqlite, products, query_count)]
     await sqlite.close()
@@ -208,30 +238,39 @@ async def compare(
         await shared.close()
     finally:
         server.kill()
+    for each in measured:
+        if (recall := min(searched.recall for searched in each.searched)) < LEAST_RECALL:
+            raise AnswersDifferError(f"recall@{DEPTH} of {each.engine} is {recall}")
     return measured
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Compares the engines."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compares the engines; returns 1 when one of them finds too little, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", type=int, default=20_000, help="products of the catalogue")
     parser.add_argument("--queries", type=int, default=200, help="searches of each kind")
     parser.add_argument("--seed", type=int, default=0, help="of the products")
     parser.add_argument("--tick-ms", type=int, default=200, help="clock of Milvus' log")
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    report = Report(name="engines", machine=describe_machine(["pymilvus"]))
+    report.say(str(report.machine))
     products = make_products(np.random.default_rng(options.seed), options.products)
-    with tempfile.TemporaryDirectory() as folder:
-        measured = asyncio.run(compare(products, options.queries, options.tick_ms, Path(folder)))
-    print_table(Console(), measured)
-    if options.json is not None:
-        values = {
-            "products": options.products,
-            "queries": options.queries,
-            "tick_ms": options.tick_ms,
-            "engines": [asdict(each) for each in measured],
-        }
-        options.json.write_text(json.dumps(values, indent=2) + "\n")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            measured = asyncio.run(
+                compare(products, options.queries, options.tick_ms, Path(folder))
+            )
+    except AnswersDifferError as error:
+        report.say(f"✗ {error}")
+        return 1
+    report.add(
+        f"{options.products:,} products, {options.queries} searches of each kind, "
+        f"log of Milvus every {options.tick_ms} ms",
+        comparison(measured),
+    )
+    report.save(options.output)
+    return 0
 
 
 def _product(products: Products, row: int) -> NewProduct:
@@ -264,4 +303,4 @@ def _own_memory_bytes() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -30,7 +30,7 @@ CONTRACT = make_contract(image_dim=256, text_dim=256, embedding_dim=512)
 SHARES = (0.5, 0.1, 0.01, 0.001)
 PER_CLUSTER = 20
 DEPTH = 10
-LEAST_RECALL = 0.97
+LEAST_RECALL = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

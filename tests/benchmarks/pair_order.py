@@ -100,9 +100,9 @@ def _nearest(encoder: TrainedEncoder, offers: Products, gallery: Products) -> np
         for products, is_gallery in ((offers, False), (gallery, True))
     ]
     left, right = embedded
-    share = encoder.model.fusion.image_share()
+    w = encoder.model.fusion.plain_weight()
     # What an offer lacks is zero and changes no order.
-    scores = share * left.image @ right.image.T + (1 - share) * left.text @ right.text.T
+    scores = w * left.image @ right.image.T + (1 - w) * left.text @ right.text.T
     return np.argsort(-scores, axis=1, kind="stable")[:, :PAIR_COUNT]
 
 

@@ -10,18 +10,15 @@ python -m tests.benchmarks.perf --triton 127.0.0.1:8001 --concurrency 1,4,8 --mo
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from tests.benchmarks.perf_analyzer import (
     INTERVAL_MS,
@@ -33,6 +30,7 @@ from tests.benchmarks.perf_analyzer import (
     measure,
 )
 from tests.benchmarks.perf_input import TENSORS, PerfOffer, read_offers, write_input
+from tests.benchmarks.report import Report, Row
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.records import Product
 from twinshelf.client.sync_client import Client
@@ -80,13 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    path = options.output / "perf.csv"
-    write_measurements(path, measurements)
-    console.print()
-    console.print(measurement_table(measurements))
+    report = Report(name="perf")
+    report.say(str(report.machine))
+    report.add("loaded by perf_analyzer", measurement_rows(measurements))
     if not all(each.is_steady for each in measurements):
-        console.print(UNSTEADY_NOTE)
-    console.print(f"saved in {path}", soft_wrap=True)
+        report.say(UNSTEADY_NOTE)
+    report.save(options.output)
     return DONE
 
 
@@ -108,39 +105,20 @@ def find_queries(prepared: Path) -> Path:
     return max(tables, key=lambda table: table.stat().st_mtime)
 
 
-def write_measurements(path: Path, measurements: Sequence[Measurement]) -> None:
-    """Writes the measurements, one row each, as CSV.
-
-    Args:
-        path: File to write.
-        measurements: Of any models.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [each.name for each in fields(Measurement)])
-        writer.writeheader()
-        writer.writerows(asdict(each) for each in measurements)
-
-
-def measurement_table(measurements: Sequence[Measurement]) -> Table:
-    """Returns the measurements as a table."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("model", no_wrap=True)
-    for name in ("concurrency", "inferences/s", "p50 ms", "p95 ms", "p99 ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
-    last = ""
-    for each in measurements:
-        if last and each.model != last:
-            table.add_row()
-        table.add_row(
-            each.model if each.model != last else "",
-            str(each.concurrency),
-            *(f"{value:.1f}" for value in (each.throughput, each.p50_ms, each.p95_ms, each.p99_ms)),
-            "" if each.is_steady else "unsteady",
-        )
-        last = each.model
-    return table
+def measurement_rows(measurements: Sequence[Measurement]) -> list[Row]:
+    """Returns the measurements as rows of a table."""
+    return [
+        {
+            "model": each.model,
+            "concurrency": each.concurrency,
+            "inferences/s": each.throughput,
+            "p50 ms": each.p50_ms,
+            "p95 ms": each.p95_ms,
+            "p99 ms": each.p99_ms,
+            "": "" if each.is_steady else "unsteady",
+        }
+        for each in measurements
+    ]
 
 
 def _measure_beside_triton(options: argparse.Namespace, given: Sequence[str]) -> int:

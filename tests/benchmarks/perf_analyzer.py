@@ -105,15 +105,17 @@ def measure(
     command += ["--input-data", str(data), "--concurrency-range", str(concurrency)]
     command += ["--measurement-interval", str(INTERVAL_MS), "--max-trials", str(TRIAL_COUNT)]
     command += ["-f", str(output), "--stability-percentage"]
+    # A proxy for the web is not asked for a server that is ours.
+    variables = {**analyzer.variables, "no_grpc_proxy": address.rpartition(":")[0]}
     output.unlink(missing_ok=True)
     is_steady = True
     try:
-        text = _execute([*command, str(STEADY_PERCENT)], analyzer.variables)
+        text = _execute([*command, str(STEADY_PERCENT)], variables)
     except PerfError as error:
         if UNSTEADY not in str(error):
             raise
         is_steady = False
-        text = _execute([*command, str(ANY_PERCENT)], analyzer.variables)
+        text = _execute([*command, str(ANY_PERCENT)], variables)
     output.with_suffix(".log").write_text(text, encoding="utf-8")
     if not output.is_file():
         raise PerfError(f"perf_analyzer measured nothing of {model}; it said:\n{_tail(text)}")

@@ -5,7 +5,8 @@
 
 Fills a catalogue of each size with vectors of 512 numbers in clusters, measures how long a product
 takes to store, a search to answer and a start to be ready, and what it occupies. A model fitted on
-all sizes but the largest must tell the largest; the plan is extrapolated from a fit on all.
+all sizes but the largest must tell the largest; the plan is extrapolated from a fit on all. What an
+offer takes to encode is measured on the encoder of a model repository, its steps one by one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from tests.benchmarks.end_to_end.offers import make_offers
+from tests.benchmarks.end_to_end.parts import time_parts
 from tests.benchmarks.filtered_search import (
     CONTRACT,
     Products,
@@ -37,9 +41,11 @@ from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalo
 from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.triton.repository import RepositoryError, newest_version
 
 DEPTH = 10
 CALLER_COUNT = 16
+ENCODED_COUNT = 32
 FUTURE_SIZES = (10_000_000, 100_000_000, 1_000_000_000)
 # A machine as shops rent them; a shard is to leave a fifth of its memory free.
 MACHINE_MEMORY_BYTES, MEMORY_SHARE = 128 * 2**30, 0.8
@@ -62,7 +68,8 @@ class Measured:
         searches_per_s: Of 16 callers.
         recall: Share of the ten exact best that are found.
         longest_write_ms: Of single writes during a snapshot.
-        start_s: From opening the folder to the first match.
+        start_s: From opening the folder to the first match, no file of it being in memory.
+        read_s: To read the snapshot of the index, none of it being in memory.
     """
 
     product_count: int
@@ -76,6 +83,7 @@ class Measured:
     recall: float
     longest_write_ms: float
     start_s: float
+    read_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +95,18 @@ class Machines:
         memory_gib: All vectors, graphs and rows that searches touch.
         disk_gib: All files.
         shard_count: Machines that hold it, each a part of it.
+        encode_core_hours: To embed all of it, each with photo and text.
         build_core_hours: To put all of it into graphs.
         search_cpu_ms: One search in all shards.
-        core_seconds_per_million: Cores times seconds for a million searches.
+        core_seconds_per_million: Cores times seconds for a million matches: the offers are encoded,
+            and searched for.
     """
 
     product_count: int
     memory_gib: float
     disk_gib: float
     shard_count: int
+    encode_core_hours: float
     build_core_hours: float
     search_cpu_ms: float
     core_seconds_per_million: float
@@ -137,10 +148,15 @@ def check_model(measured: Sequence[Measured]) -> dict[str, float]:
     return misses
 
 
-def plan(measured: Sequence[Measured], product_count: int) -> Machines:
+def plan(measured: Sequence[Measured], product_count: int, encode_ms: float) -> Machines:
     """Extrapolates to a size.
 
     A shard is as large as the memory of a machine allows; every shard is asked in every search.
+
+    Args:
+        measured: Catalogues, the smallest first.
+        product_count: The size.
+        encode_ms: CPU time to encode a product or an offer.
     """
     counts = [each.product_count for each in measured]
     memory_bytes = growth_bytes(measured, "memory_mib")
@@ -155,9 +171,10 @@ def plan(measured: Sequence[Measured], product_count: int) -> Machines:
         memory_gib=product_count * memory_bytes / 2**30,
         disk_gib=product_count * growth_bytes(measured, "disk_mib") / 2**30,
         shard_count=shard_count,
+        encode_core_hours=product_count * encode_ms / 3.6e6,
         build_core_hours=product_count * tell(build_fit, shard_size) / 3.6e6,
         search_cpu_ms=search_cpu_ms,
-        core_seconds_per_million=search_cpu_ms * 1000,
+        core_seconds_per_million=1000 * (encode_ms + search_cpu_ms),
     )
 
 
@@ -170,6 +187,7 @@ async def measure(folder: Path, products: Products, query_count: int) -> Measure
     else:
         filled = await _fill(folder, products)
         kept.write_text(json.dumps(filled), "utf-8")
+    forget(folder)
     started = json.loads(
         subprocess.run(
             [sys.executable, "-m", "tests.benchmarks.scale", "--open", str(folder)],
@@ -178,6 +196,8 @@ async def measure(folder: Path, products: Products, query_count: int) -> Measure
             text=True,
         ).stdout
     )
+    forget(folder)
+    read_s = read_snapshot(folder)
     catalogue = SqliteCatalogue(folder, reader_count=4)
     try:
         await catalogue.use_encoder(CONTRACT)
@@ -200,7 +220,31 @@ async def measure(folder: Path, products: Products, query_count: int) -> Measure
         recall=float(recall),
         longest_write_ms=longest_write_ms,
         start_s=started["start_s"],
+        read_s=read_s,
     )
+
+
+def forget(folder: Path) -> None:
+    """Takes the files of a catalogue out of the system's memory, as if it had started just now."""
+    for file in filter(Path.is_file, folder.rglob("*")):
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())  # what is not yet on the disk would stay
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read_snapshot(folder: Path) -> float:
+    """Reads all that a snapshot of the index holds; returns the time, s."""
+    block = bytearray(2**20)
+    start_s = time.perf_counter()
+    for file in _snapshot_files(folder):
+        with file.open("rb", buffering=0) as opened:
+            while opened.readinto(block):
+                pass
+    return time.perf_counter() - start_s
+
+
+def _snapshot_files(folder: Path) -> list[Path]:
+    return [file for file in folder.glob("index-*/*") if file.suffix != ".json"]
 
 
 async def _fill(folder: Path, products: Products) -> dict[str, float]:
@@ -299,9 +343,7 @@ async def open_once(folder: Path) -> dict[str, float]:
         # What searches touch is in memory once many have been made.
         for row in range(len(products.prices)):
             await catalogue.search(make_query(products, row, None))
-        mapped = sum(
-            file.stat().st_size for file in folder.glob("index-*/*") if file.suffix != ".json"
-        )
+        mapped = sum(file.stat().st_size for file in _snapshot_files(folder))
         own = psutil.Process().memory_full_info().uss
         return {"start_s": duration_s, "memory_bytes": float(own + mapped)}
     finally:
@@ -317,6 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--sizes", type=int, nargs="+", default=[3_000, 10_000, 30_000], help="products, rising")
     add("--queries", type=int, default=200, help="searches of each kind")
     add("--folder", type=Path, help="keeps the catalogues, and takes those that are there")
+    add("--repository", type=Path, default=Path("model_repository"), help="of the encoder")
     add("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     add("--open", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -325,8 +368,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if len(options.sizes) < 3 or sorted(set(options.sizes)) != options.sizes:
         parser.error(f"--sizes must be three or more, rising, got {options.sizes}")
+    try:
+        version = newest_version(options.repository)
+    except RepositoryError as error:
+        parser.error(f"{error}; `make demo` leaves one")
     report = Report(name="scale")
     report.say(str(report.machine))
+    steps_ms = time_parts(options.repository, version, make_offers(ENCODED_COUNT))
+    encode_ms = sum(steps_ms.values())
+    report.add("an offer of photo and text in one thread, ms", [{**steps_ms, "all": encode_ms}])
     with tempfile.TemporaryDirectory() as own:
         measured = []
         for size in options.sizes:
@@ -338,7 +388,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.add("what the smaller sizes tell of the largest, less what it is", [misses])
     report.add(
         f"extrapolated: machines of {MACHINE_MEMORY_BYTES >> 30} GiB",
-        [asdict(plan(measured, count)) for count in FUTURE_SIZES],
+        [asdict(plan(measured, count, encode_ms)) for count in FUTURE_SIZES],
     )
     report.save(options.output)
     return int(max(map(abs, misses.values())) > TOLERANCE)

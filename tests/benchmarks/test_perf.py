@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -60,13 +59,14 @@ def test_a_steady_measurement_needs_one_run(tmp_path: Path) -> None:
     analyzer_output = tmp_path / "out.csv"
     analyzer = stand_in(
         tmp_path,
-        f'echo "$@" >> "{tmp_path}/calls"\n'
+        f'echo "$@ past $no_grpc_proxy" >> "{tmp_path}/calls"\n'
         f"printf '{CSV.strip()}\\n4,10,1000,1,2000,3000\\n' > '{analyzer_output}'\n",
     )
     measured = run(tmp_path, analyzer)
     assert measured.is_steady and measured.p99_ms == 3.0
     (call,) = (tmp_path / "calls").read_text().splitlines()
     assert "-m text_encoder -u 127.0.0.1:1" in call and "--concurrency-range 4" in call
+    assert call.endswith(" past 127.0.0.1")
 
 
 def test_an_unsteady_measurement_is_taken_again_and_marked(tmp_path: Path) -> None:
@@ -111,14 +111,12 @@ def test_queries_of_the_generated_data_are_preferred(tmp_path: Path) -> None:
         assert perf.find_queries(tmp_path).parent.name == name
 
 
-def test_measurements_are_saved_as_csv(tmp_path: Path) -> None:
+def test_an_unsteady_measurement_is_marked_in_the_table() -> None:
     measured = Measurement(
         model="m", concurrency=1, throughput=9.5, p50_ms=1, p95_ms=2, p99_ms=3, is_steady=False
     )
-    perf.write_measurements(tmp_path / "perf" / "perf.csv", [measured])
-    with (tmp_path / "perf" / "perf.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert (row["model"], row["throughput"], row["is_steady"]) == ("m", "9.5", "False")
+    (row,) = perf.measurement_rows([measured])
+    assert (row["model"], row["inferences/s"], row[""]) == ("m", 9.5, "unsteady")
 
 
 def test_a_failure_is_a_sentence_and_a_status(

@@ -23,6 +23,7 @@ def measured(count: int) -> Measured:
         recall=1.0,
         longest_write_ms=5.0,
         start_s=0.2,
+        read_s=0.3,
     )
 
 
@@ -34,10 +35,11 @@ def test_a_catalogue_that_follows_the_model_is_told() -> None:
 
 
 def test_ten_millions_fit_one_machine_and_a_billion_does_not() -> None:
-    small, large = plan(SIZES, 10_000_000), plan(SIZES, 1_000_000_000)
+    small, large = plan(SIZES, 10_000_000, 20.0), plan(SIZES, 1_000_000_000, 20.0)
     assert small.shard_count == 1
     assert small.memory_gib == pytest.approx(10_000_000 * 2048 / 2**30)
     assert small.search_cpu_ms == pytest.approx(0.2 * 7)
     assert large.shard_count == math.ceil(1_000_000_000 * 2048 / (128 * 2**30 * 0.8))
     assert large.search_cpu_ms > large.shard_count * small.search_cpu_ms / 2
-    assert large.core_seconds_per_million == pytest.approx(1000 * large.search_cpu_ms)
+    assert small.encode_core_hours == pytest.approx(10_000_000 * 0.02 / 3600)
+    assert large.core_seconds_per_million == pytest.approx(1000 * (20 + large.search_cpu_ms))

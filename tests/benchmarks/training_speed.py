@@ -161,7 +161,7 @@ def time_loading(options: argparse.Namespace) -> list[float]:
     rows = ProductRows(
         products,
         labels=range(options.batch),
-        photos=Pixels(array=pixels, rows={path: row for row, path in enumerate(paths)}),
+        photos=Pixels(array=pixels, rows={str(path): row for row, path in enumerate(paths)}),
         settings=settings,
         is_passage=[False] * options.batch,
         augmentation=replace(

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.benchmarks.perf import find_queries
@@ -29,7 +30,7 @@ from twinshelf.client.files.rows import ProductFileError
 from twinshelf.server.triton.installation import TritonNotFoundError, find_triton
 from twinshelf.server.triton.plan import ServingPlan, default_plan, has_gpu, usable_core_count
 from twinshelf.server.triton.process import TritonServer, TritonStartError
-from twinshelf.server.triton.repository import RepositoryError, newest_version
+from twinshelf.server.triton.repository import RepositoryError, check_version, newest_version
 from twinshelf.server.triton.triton_config import TritonConfig
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import read_table
@@ -94,7 +95,11 @@ def recommend_buckets(repository: Path, version: int, table: Path) -> tuple[int,
 
 
 class Tuner:
-    """Measures plans on one version, each by a Triton of its own."""
+    """Measures plans on one version, each by a Triton of its own.
+
+    Attributes:
+        failures: Why plans were left out.
+    """
 
     def __init__(
         self, repository: Path, version: int, analyzer: PerfAnalyzer, data: Path, output: Path
@@ -103,6 +108,7 @@ class Tuner:
         self._repository, self._version = repository, version
         self._analyzer, self._data, self._output = analyzer, data, output
         self._known: dict[ServingPlan, Curve] = {}
+        self.failures: dict[ServingPlan, str] = {}
 
     def curve(self, plan: ServingPlan) -> Curve:
         """Returns what a plan reaches; measured once."""
@@ -119,12 +125,20 @@ class Tuner:
         return list(self._known.values())
 
     def tune(self, start: ServingPlan, core_count: int, plan_count: int) -> Curve:
-        """Returns the best of so many plans at most; what helps is kept while the rest is tried."""
+        """Returns the best of so many plans at most; what helps is kept while the rest is tried.
+
+        A plan that does not start, as for want of memory, or does not answer, is left out.
+        """
         best = self.curve(start)
         for change in changes(core_count):
-            if len(self._known) >= plan_count:
+            if len(self._known) + len(self.failures) >= plan_count:
                 break
-            curve = self.curve(replace(best.plan, **change))
+            plan = replace(best.plan, **change)
+            try:
+                curve = self.curve(plan)
+            except (PerfError, TritonStartError) as error:
+                self.failures[plan] = str(error)
+                continue
             if curve.throughput > LEAST_GAIN * best.throughput:
                 best = curve
         return best
@@ -187,6 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         version = options.version or newest_version(options.repository)
         products = options.products or find_queries(Path(".cache/data"))
+        check_version(options.repository, version)
+        # First, as it fails soon, if at all.
+        buckets = recommend_buckets(options.repository, version, products)
         options.output.mkdir(parents=True, exist_ok=True)
         data = options.output / "offers.json"
         write_input(data, MODEL, read_offers(products))
@@ -194,12 +211,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cores = usable_core_count()
         is_on_gpu = has_gpu(find_triton().full_environment)
         best = tuner.tune(default_plan(cores, has_gpu=is_on_gpu), cores, options.plans)
-        buckets = recommend_buckets(options.repository, version, products)
-    except (*_REFUSALS, ValueError) as error:
-        console.print(f"[red]✗[/] {error}", soft_wrap=True)
+    except (*_REFUSALS, ValueError, OSError) as error:
+        console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         return 1
     curves = tuner.measured()
     print_curves(curves, best, console)
+    for plan, reason in tuner.failures.items():
+        console.print(f"left out: {plan}: {reason}", markup=False, soft_wrap=True)
     (options.output / "plan.json").write_text(best.plan.to_json(), "utf-8")
     figures = {"curves": list(map(asdict, curves)), "token_buckets": buckets}
     (options.output / "tune.json").write_text(json.dumps(figures, indent=1), "utf-8")

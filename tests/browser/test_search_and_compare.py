@@ -55,7 +55,7 @@ def test_a_photo_is_chosen_and_the_slider_ranks_anew(filled: Site, open_page: Op
     assert page.locator("#own").is_checked()
     page.locator("#weight").fill("1")
     wait_for_first(page, "red")
-    page.wait_for_url(lambda url: "photo_weight=1" in url and "photo=" in url)
+    page.wait_for_url(lambda url: "image_weight=1" in url and "photo=" in url)
 
 
 def test_what_is_typed_while_a_photo_is_sent_is_asked_for_with_it(
@@ -151,6 +151,21 @@ def test_keys_go_through_the_results(filled: Site, open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/catalogue/product?id=*")
     page.locator("h2", has_text="Most alike").wait_for()
+
+
+def test_who_hits_keys_by_chance_switches_them_off_for_good(
+    filled: Site, open_page: OpenPage
+) -> None:
+    page = open_page("/?title=tea")
+    page.get_by_label("Keyboard shortcuts").uncheck()
+    page.goto("/catalogue")
+    assert not page.get_by_label("Keyboard shortcuts").is_checked()
+    page.goto("/?title=tea")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement === document.body")
+    page.get_by_label("Keyboard shortcuts").check()
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.hasAttribute('data-step')")
 
 
 def test_filters_narrow_the_results(filled: Site, open_page: OpenPage) -> None:

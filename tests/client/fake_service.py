@@ -82,6 +82,7 @@ class FakeService(
         break_after: Ends the next streams UNAVAILABLE after so many answers, first in, first out.
         stale_product_count: Products that another encoder embedded.
         damaged_product_count: Products that were set aside.
+        history_id: Another one once the catalogue was restored.
         encoder: The one that serves, as the counts name it.
         loses_answers: Whether deletes are made, but end as when the connection breaks then.
         hangs: Whether calls and rows are left without an answer until `released` is set.
@@ -99,6 +100,7 @@ class FakeService(
         self.break_after: list[int] = []
         self.stale_product_count = 1
         self.damaged_product_count = 0
+        self.history_id = "first"
         self.encoder = ENCODER
         self.loses_answers = False
         self.hangs = False
@@ -107,6 +109,8 @@ class FakeService(
         self.last_match: matching_service_pb2.MatchProductRequest | None = None
         self.last_pair: matching_service_pb2.ScorePairRequest | None = None
         self.last_category: matching_service_pb2.PredictCategoryRequest | None = None
+        self.categorised: list[str] = []
+        self.category_failures: dict[str, status_pb2.Status] = {}
 
     def _enter(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls[method] += 1
@@ -178,9 +182,13 @@ class FakeService(
     ) -> matching_service_pb2.PredictCategoryResponse:
         self._enter("PredictCategory", context)
         self.last_category = request
+        self.categorised.append(request.product_id)
+        if request.product_id in self.category_failures:
+            self._abort(context, self.category_failures[request.product_id])
         response = matching_service_pb2.PredictCategoryResponse(
             category="Grocery/Tea" if request.min_margin < 0.5 else "",
             margin=0.5,
+            probability=None if request.level_count else 0.875,
             pattern=product_pb2.MODALITY_PATTERN_TEXT,
             encoder=ENCODER,
         )
@@ -316,6 +324,7 @@ class FakeService(
             encoder=self.encoder,
             embedding_dimension=512,
             change_sequence=7,
+            history_id=self.history_id,
         )
 
     def _shown(self, product_id: str) -> product_pb2.Product:

@@ -63,6 +63,7 @@ async def test_a_refusal_is_not_repeated(client: AsyncClient, service: FakeServi
     assert service.calls["MatchProduct"] == 1
 
 
+@pytest.mark.slow
 async def test_a_silent_service_meets_the_deadline(
     client: AsyncClient, service: FakeService
 ) -> None:
@@ -146,3 +147,40 @@ async def test_one_identifier_in_place_of_a_list_is_refused(
         with pytest.raises(InvalidRequestError, match="a list of identifiers, got the text 'x1'"):
             await call("x1")
     assert not service.calls
+
+
+async def test_answers_and_repeats_do_not_wait_for_a_source_that_rests(
+    client: AsyncClient, service: FakeService
+) -> None:
+    service.row_failures = {"p000": [UNAVAILABLE]}
+    answered = asyncio.Event()
+
+    async def one_after_the_other() -> AsyncIterator[Product]:
+        """Sends a product once the one before it is stored."""
+        for product in [*products(3), Product(product_id="\udc00"), *products(3)]:
+            answered.clear()
+            yield product
+            await answered.wait()
+
+    async with asyncio.timeout(10):
+        async for _ in client.upsert(one_after_the_other()):
+            answered.set()
+    assert service.calls["p000"] == 3 and service.calls["UpsertProducts"] == 1
+
+
+async def test_a_stream_that_is_left_leaves_its_source(client: AsyncClient) -> None:
+    has_ended = asyncio.Event()
+
+    async def resting() -> AsyncIterator[Product]:
+        """Gives one product, and then waits for ever."""
+        try:
+            yield Product(product_id="a", title="tea")
+            await asyncio.Event().wait()
+        finally:
+            has_ended.set()
+
+    stream = client.upsert(resting())
+    assert (await anext(stream)).product_id == "a"
+    await stream.aclose()  # type: ignore[attr-defined] # an asynchronous generator
+    async with asyncio.timeout(10):
+        await has_ended.wait()

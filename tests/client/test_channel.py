@@ -15,7 +15,7 @@ from twinshelf.client import sync_calls
 from twinshelf.client.async_client import AsyncClient
 from twinshelf.client.channel import CHANNEL_OPTIONS, check_address
 from twinshelf.client.doctor.endpoint import Endpoint
-from twinshelf.client.errors import DeadlineError
+from twinshelf.client.errors import DeadlineError, unreachable_error
 from twinshelf.client.records import Offer
 from twinshelf.client.sync_client import Client
 from twinshelf.server.config import ServerConfig
@@ -36,6 +36,16 @@ def test_any_other_is_refused_by_both_clients(address: str) -> None:
     for make in (Client, AsyncClient):
         with pytest.raises(ValueError, match="address must be HOST:PORT, such as"):
             make(address)
+
+
+def test_of_what_grpc_says_of_an_address_the_cause_is_told() -> None:
+    for said, cause in (
+        ("errors resolving a:1: [C-ares status is not ARES_SUCCESS name=a: Domain not found]",
+         "at a:1 (Domain not found): start"),
+        ("failed to connect to all addresses; last error: ipv4:1.2.3.4:1: refused",
+         "at a:1 (refused): start"),
+    ):  # fmt: skip
+        assert cause in unreachable_error("a:1", said).message
 
 
 def test_a_call_without_an_end_is_answered(address: str) -> None:
@@ -92,6 +102,7 @@ def line(address: str) -> Iterator[Line]:
     line.close()
 
 
+@pytest.mark.slow
 def test_a_line_that_has_gone_dead_is_left_for_another(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

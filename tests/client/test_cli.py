@@ -196,7 +196,7 @@ def test_categorise_prints_the_category_and_who_voted(
     arguments = ["categorise", "--title", "tea", "-k", "3", "--levels", "2", "--without", "mug"]
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    for words in ("Grocery/Tea (ahead by 50.0% of the votes)", "75.0%", "0.875", "Tea [b]"):
+    for words in ("Grocery/Tea (not calibrated, ahead by 50.0%", "75.0%", "0.875", "Tea [b]"):
         assert words in out
     request = service.last_category
     assert request is not None
@@ -204,15 +204,19 @@ def test_categorise_prints_the_category_and_who_voted(
     assert (request.level_count, request.excluded_product_id) == (2, "mug")
 
 
-def test_categorise_says_when_it_abstains(capsys: pytest.CaptureFixture[str]) -> None:
+def test_categorise_may_abstain(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["categorise", "--title", "tea", "--min-margin", "0.9"]
     assert main(arguments) == 0
-    assert "no answer (ahead by 50.0% of the votes)" in capsys.readouterr().out
-    assert main([*arguments, "--json"]) == 0
+    assert "no answer (probability 0.88, ahead by 50.0% of the votes)" in capsys.readouterr().out
+    assert main([*arguments, "--json", "--target-precision", "0.9"]) == 0
     (found,) = json_lines(capsys.readouterr().out)
     assert (found["category"], found["votes"][0]["category"]) == ("", "Grocery/Tea")
+    assert found["probability"] == 0.875
+    asked = service.last_category
+    assert asked and (asked.target_precision, asked.HasField("neighbour_count")) == (0.9, False)
 
 
+@pytest.mark.slow
 def test_match_sends_the_filter_and_prints_how_it_was_searched(
     stocked: None, service: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -320,6 +324,7 @@ def test_an_error_of_the_service_is_one_sentence_and_in_json_an_object(
     assert value["error"]["reason"] == "PRODUCT_NOT_FOUND"
 
 
+@pytest.mark.slow
 def test_a_service_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", "--address", "127.0.0.1:1", "--timeout", "0.5"]) == 1
     err = capsys.readouterr().err

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,9 @@ def test_a_wrong_option_exits_2(arguments: list[str], capsys: pytest.CaptureFixt
         (["match", "x.csv", "--title", "x"], "not both"),
         (["match", "--title", "x", "--filter", "price<10"], "compared by <= or >="),
         (["match", "--title", "x", "--filter", "title=x"], "of category, brand, seller, price or"),
+        (["match", "--title", "x", "--at-most", "seller=2147483648"], "must look like seller=2"),
+        (["match", "--title", "x", "--encoder", "9" * 20], "a version must be at most 92233720"),
+        (["encoders", "drop", "9" * 9999], "a version must be at most 92233720"),
         (["stats", "--address", "localhost"], "address must be HOST:PORT, such as 127.0.0.1:50051"),
     ],
 )
@@ -84,6 +89,27 @@ def test_commands_of_a_part_that_is_not_there_are_passed_over(module: str, statu
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True)
     assert ended.returncode == status, ended.stderr
+
+
+@pytest.mark.slow
+def test_an_output_that_cannot_be_written_is_a_sentence_and_a_reader_that_left_is_none(
+    tmp_path: Path,
+) -> None:
+    file = str(tmp_path / "keys.json")
+    assert main(["keys", "add", "--scope", "read", "--file", file]) == 0
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that it is written at the end
+    command = [sys.executable, "-m", "twinshelf.client.cli", "keys", "list", "--file", file]
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    said = b"twinshelf: standard output: No space left on device\n"
+    for output, expected in ((full, (2, said)), (writer, (0, b""))):
+        for form in ([], ["--json"]):
+            ended = subprocess.run(
+                [*command, *form], stdout=output, stderr=subprocess.PIPE, env=environment
+            )
+            assert (ended.returncode, ended.stderr) == expected
+        os.close(output)
 
 
 def test_the_shell_completes_commands_and_options(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,10 +109,13 @@ def test_the_command_shows_the_key_of_the_file_or_else_of_the_variable(
     assert "API key file no cannot be read" in capsys.readouterr().err
 
 
-def test_a_key_file_that_is_no_text_is_refused_without_being_shown(tmp_path: Path) -> None:
+def test_a_key_file_that_is_no_text_or_empty_is_refused_without_being_shown(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="holds no API key"):
+        read_api_key(file)
+    file.write_bytes(b"\n")
+    with pytest.raises(ValueError, match=f"the API key file {file} is empty"):
         read_api_key(file)
 
 
@@ -134,6 +139,14 @@ def test_each_file_of_tls_that_cannot_be_used_is_named(tmp_path: Path) -> None:
             channel_credentials(tls)
     with pytest.raises(ValueError, match="given together"):
         ClientTls(cert_file=own.cert_file)
+
+
+@pytest.mark.slow
+def test_a_service_that_speaks_no_tls_is_one_line(address: str) -> None:
+    command = [sys.executable, "-m", "twinshelf.client.cli", "stats", "--tls"]
+    ended = subprocess.run([*command, "--address", address], capture_output=True, text=True)
+    assert "(wrong version number): check that it speaks TLS" in ended.stderr
+    assert ended.stderr.count("\n") == 1 and ended.returncode == 1
 
 
 def test_the_command_names_a_file_of_tls_that_cannot_be_used(

@@ -34,7 +34,7 @@ def test_a_notebook_shows_pictures_and_runs_nothing_of_a_title(client: Client) -
     list(
         client.upsert(
             [
-                Product(product_id="a", title=HOSTILE, image=b"photo"),
+                Product(product_id="a", title=HOSTILE, image=b"photo", price=123456.78),
                 Product(product_id="b", title="Tea", image_uri="https://example.org/tea.jpg"),
             ]
         )
@@ -44,4 +44,4 @@ def test_a_notebook_shows_pictures_and_runs_nothing_of_a_title(client: Client) -
     shown = result._repr_html_()
     assert shown.count("<img") == 1 and "data:image/jpeg;base64," in shown
     assert "<script" not in shown and "http" not in shown
-    assert shown.count("<tr>") == 3
+    assert shown.count("<tr>") == 3 and "<td>123,456.78</td>" in shown

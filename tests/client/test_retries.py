@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -176,13 +177,15 @@ async def test_changes_of_groups_and_encoders_are_not_safe_to_repeat(
 async def test_the_asyncio_client_hands_on_a_stream_that_is_busy_for_long(
     address: str, service: FakeService
 ) -> None:
-    # More than one: gRPC loses why a stream ended that ends while a request is written.
-    service.stream_failures = [busy(60)] * 5
-    async with AsyncClient(address, timeout_s=5, retry_policy=QUICK_RETRIES) as client:
+    # Many: gRPC loses why a stream ended that ends while a request is written.
+    service.stream_failures = [busy(60)] * 20
+    policy = replace(QUICK_RETRIES, attempt_count=20)
+    async with AsyncClient(address, timeout_s=5, retry_policy=policy) as client:
         with pytest.raises(ServiceBusyError):
             _ = [each async for each in client.match_many([Offer(title="tea")])]
 
 
+@pytest.mark.slow
 def test_a_delete_waits_for_a_service_that_is_not_there_yet(service: FakeService) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"

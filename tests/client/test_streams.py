@@ -101,6 +101,7 @@ async def test_both_clients_go_on_after_a_rest(client: Client, service: FakeServ
 TOO_LARGE = bytes(4 * 1024 * 1024)
 
 
+@pytest.mark.slow
 async def test_rows_above_the_message_limit_are_answered_and_the_others_go_on(
     client: Client, service: FakeService
 ) -> None:

@@ -117,7 +117,9 @@ def test_the_score_of_a_pair_carries_its_reasons_and_what_is_unknown(
 
 
 def test_a_predicted_category_carries_its_votes(client: Client, service: FakeService) -> None:
-    options = CategoryOptions(neighbour_count=7, level_count=2, excluded_product_id="p")
+    options = CategoryOptions(
+        neighbour_count=7, level_count=2, excluded_product_id="p", target_precision=0.75
+    )
     found = client.predict_category(Offer(title="tea"), options)
     assert (found.category, found.margin, found.pattern) == ("Grocery/Tea", 0.5, "text")
     assert [(each.category, each.share) for each in found.categories] == [
@@ -128,8 +130,9 @@ def test_a_predicted_category_carries_its_votes(client: Client, service: FakeSer
     request = service.last_category
     assert request is not None and not request.HasField("weights")
     assert (request.neighbour_count, request.level_count) == (7, 2)
-    assert request.excluded_product_id == "p"
-    client.predict_category(Offer(title="tea"))
+    assert (request.excluded_product_id, request.target_precision) == ("p", 0.75)
+    assert found.probability is None
+    assert client.predict_category(Offer(title="tea")).probability == 0.875
     assert service.last_category is not None
     assert not service.last_category.HasField("neighbour_count")
 

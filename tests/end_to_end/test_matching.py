@@ -100,6 +100,31 @@ def test_one_bad_row_never_fails_its_stream(client: Client) -> None:
     client.delete(["good", "also-good"])
 
 
+# Empty once cleaned, and without a token that the encoder knows.
+NO_TEXTS = ("<p>&nbsp;</p>", "\u200b", "🔥🔥", "日本 | 語")
+
+
+def test_texts_that_say_nothing_are_never_the_same(client: Client) -> None:
+    answers = client.upsert(Product(product_id=text, title=text) for text in NO_TEXTS)
+    assert all(isinstance(answer.error, InvalidRequestError) for answer in answers)
+    shown = [
+        Product(product_id=f"shown {row}", title=text, image=photos()[row])
+        for row, text in enumerate(NO_TEXTS)
+    ]
+    assert [answer.pattern for answer in client.upsert(shown)] == ["image"] * len(shown)
+    for row, text in enumerate(NO_TEXTS):
+        with pytest.raises(InvalidRequestError, match="words that the encoder knows"):
+            client.match(Offer(title=text))
+        with pytest.raises(InvalidRequestError, match="words that the encoder knows"):
+            client.predict_category(Offer(title=text))
+        # Beside a photo such a text counts as none: what it is matched by is the photo alone.
+        with_text, alone = (
+            client.match(Offer(title=title, image=shown[row].image)) for title in (text, "")
+        )
+        assert with_text == alone and with_text.pattern == "image"
+    client.delete([product.product_id for product in shown])
+
+
 def bomb() -> bytes:
     """Returns a small file that would decode to 50 megapixels."""
     file = io.BytesIO()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +12,6 @@ from tests.end_to_end.offers import photos
 from tests.training.pairs.made_pairs import make_pairs
 from twinshelf.client import records
 from twinshelf.client.async_client import AsyncClient
-from twinshelf.server.config import ServerConfig
-from twinshelf.server.encoders.local_encoder import LocalEncoder
-from twinshelf.server.serving import create_server
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.pairs.blend import BlendedScorer
 from twinshelf.training.pairs.features import Cosines
@@ -55,25 +50,6 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Product, Produ
     ]
 
 
-@pytest.fixture(params=["triton", "local"])
-async def client(
-    request: pytest.FixtureRequest, published: Published, tmp_path: Path
-) -> AsyncIterator[AsyncClient]:
-    if request.param == "triton":
-        async with AsyncClient(request.getfixturevalue("service"), timeout_s=20) as connected:
-            yield connected
-        return
-    encoder = LocalEncoder(published.repository, 1, thread_count=1)
-    config = ServerConfig(address="127.0.0.1:0", catalogue=tmp_path, metrics_address="")
-    server, port = await create_server(config, encoder)
-    try:
-        async with AsyncClient(f"127.0.0.1:{port}", timeout_s=20) as connected:
-            yield connected
-    finally:
-        await server.stop()
-        await encoder.close()
-
-
 def offer_of(product: Product) -> records.Offer:
     return records.Offer(
         image=product.images[0].read_bytes() if product.images else b"",
@@ -96,13 +72,13 @@ def stored_of(product: Product) -> records.Product:
 
 
 async def test_pairs_of_offers_score_and_are_explained_as_in_the_batch_command(
-    client: AsyncClient, batch: BlendedScorer, sides: list[tuple[Product, Product]]
+    either_client: AsyncClient, batch: BlendedScorer, sides: list[tuple[Product, Product]]
 ) -> None:
     expected = batch.score(sides)
     assert expected.std() > 0.1
     known = batch.cosines(sides)
     for (left, right), probability, cosines in zip(sides, expected, known, strict=True):
-        found = await client.score_pair(offer_of(left), offer_of(right), reason_count=1000)
+        found = await either_client.score_pair(offer_of(left), offer_of(right), reason_count=1000)
 
         assert found.probability == pytest.approx(probability, abs=TOLERANCE)
         assert found.is_match == (probability >= batch.threshold)
@@ -120,13 +96,15 @@ async def test_pairs_of_offers_score_and_are_explained_as_in_the_batch_command(
 
 
 async def test_stored_products_are_compared_by_their_stored_vectors(
-    client: AsyncClient, batch: BlendedScorer, sides: list[tuple[Product, Product]]
+    either_client: AsyncClient, batch: BlendedScorer, sides: list[tuple[Product, Product]]
 ) -> None:
-    stored = [answer async for answer in client.upsert(stored_of(right) for _, right in sides)]
+    stored = [
+        answer async for answer in either_client.upsert(stored_of(right) for _, right in sides)
+    ]
     assert not any(answer.error for answer in stored)
     known = batch.cosines(sides)
     for (left, right), cosines in zip(sides, known, strict=True):
-        found = await client.score_pair(offer_of(left), right.product_id)
+        found = await either_client.score_pair(offer_of(left), right.product_id)
 
         assert found.text_cosine == pytest.approx(cosines.text, abs=STORED_TOLERANCE)
         values = (found.image_cosine, found.text_cosine, found.fused_cosine)
@@ -137,13 +115,13 @@ async def test_stored_products_are_compared_by_their_stored_vectors(
 
 
 async def test_matches_are_scored_as_pairs_by_request(
-    client: AsyncClient, sides: list[tuple[Product, Product]]
+    either_client: AsyncClient, sides: list[tuple[Product, Product]]
 ) -> None:
     products = [right for _, right in sides]
-    assert not any([a.error async for a in client.upsert(map(stored_of, products))])
+    assert not any([a.error async for a in either_client.upsert(map(stored_of, products))])
     offer = offer_of(sides[7][0])
-    plain = await client.match(offer, records.MatchOptions(match_count=6))
-    result = await client.match(offer, records.MatchOptions(match_count=6, pair_count=4))
+    plain = await either_client.match(offer, records.MatchOptions(match_count=6))
+    result = await either_client.match(offer, records.MatchOptions(match_count=6, pair_count=4))
 
     scores = [m.pair_probability or 0 for m in result.matches]
     assert scores == sorted(scores, reverse=True)
@@ -153,6 +131,6 @@ async def test_matches_are_scored_as_pairs_by_request(
     assert plain.scorer is None and plain.matches[0].pair_probability is None
     assert [m.pair_probability is None for m in result.matches] == [False] * 4 + [True] * 2
     for match in result.matches[:4]:
-        single = await client.score_pair(offer, match.product.product_id)
+        single = await either_client.score_pair(offer, match.product.product_id)
         assert single.scorer == result.scorer
         assert match.pair_probability == pytest.approx(single.probability, abs=TOLERANCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,33 @@ import pytest
 
 from twinshelf.export.contract import build_contract, contract_to_json
 from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.training.categories.category_results import Choice
 from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.retrieval.calibration import Curve
+from twinshelf.training.retrieval.match_probability import NEVER
 
 pytestmark = pytest.mark.slow
 
 DIGEST = "sha256:" + "0f" * 32
 
 
+def build(
+    encoder: TrainedEncoder, *, version: int = 1, category_votes: Mapping[str, Choice] | None = None
+) -> dict[str, Any]:
+    return build_contract(
+        encoder,
+        version=version,
+        digest=DIGEST,
+        max_batch_size=32,
+        precision="fp32",
+        category_votes=category_votes or {},
+    )
+
+
 @pytest.fixture
 def contract(encoder: TrainedEncoder) -> dict[str, Any]:
-    return build_contract(encoder, version=4, digest=DIGEST, max_batch_size=32, precision="fp32")
+    return build(encoder, version=4)
 
 
 def test_contract_holds_sizes_weight_and_preprocessing(contract: dict[str, Any]) -> None:
@@ -57,12 +75,24 @@ def test_the_server_reads_what_scores_of_pairs_mean(
         expected = calibration.curves[pattern.key].probability(scores)
         np.testing.assert_array_equal(curve.probability(scores), expected)
     bare = dataclasses.replace(encoder, calibration=None)
-    assert (
-        build_contract(bare, version=1, digest=DIGEST, max_batch_size=1, precision="fp32")[
-            "pair_curves"
-        ]
-        == {}
+    assert build(bare)["pair_curves"] == {}
+
+
+def test_the_server_reads_what_margins_of_votes_mean(encoder: TrainedEncoder) -> None:
+    choice = Choice(
+        neighbour_count=7,
+        curve=Curve(scores=(0.1, 0.8), probabilities=(0.2, 0.9)),
+        thresholds=(0.5, 0.5, 0.6, 0.7, 0.8, NEVER, NEVER),
+        tuned_f1=0.8,
+        f1_by_k={7: 0.8},
     )
+    votes = build(encoder, category_votes={"text": choice})
+    read = EncoderContract.from_json(contract_to_json(votes)).category_curves
+    assert set(read) == {Pattern.TEXT}
+    assert read[Pattern.TEXT].neighbour_count == 7
+    assert read[Pattern.TEXT].probability(0.45) == choice.curve.probability(0.45)
+    assert read[Pattern.TEXT].threshold(0.93) == choice.threshold(0.93)
+    assert build(encoder)["category_curves"] == {}
 
 
 def test_the_json_is_compact_and_always_the_same(contract: dict[str, Any]) -> None:
@@ -82,9 +112,7 @@ def test_a_pattern_without_calibration_claims_no_match(
     calibration = dataclasses.replace(encoder.calibration, matches=fitted)
     partial = dataclasses.replace(encoder, calibration=calibration)
     with caplog.at_level(logging.WARNING):
-        contract = build_contract(
-            partial, version=1, digest=DIGEST, max_batch_size=32, precision="fp32"
-        )
+        contract = build(partial)
     assert "image and both are not calibrated" in caplog.text
     read = EncoderContract.from_json(contract_to_json(contract)).match_probability
     assert read.image_weights == (0.0, 0.6, 1.0)

@@ -15,6 +15,7 @@ from twinshelf.export.__main__ import main
 from twinshelf.export.configurations import stamped_contract
 from twinshelf.export.encoder_models import ENSEMBLES, MODELS, PRODUCT_ENCODER
 from twinshelf.export.probes import photo_probes, text_probes
+from twinshelf.export.record import CATEGORIES
 from twinshelf.export.reference import TorchReference
 from twinshelf.export.repository import copy_sources, taken_versions
 from twinshelf.server.encoders.contract import EncoderContract
@@ -132,6 +133,16 @@ def test_a_new_calibration_keeps_the_digest_but_needs_its_own_version(
     assert contracts[0]["digest"] == contracts[1]["digest"]
     priors = [contract["match_probability"]["match_prior"] for contract in contracts]
     assert priors == [0.5, 0.8]
+
+
+def test_votes_of_another_making_are_refused_in_words(
+    run: Path, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = shutil.copytree(run, tmp_path / "run")
+    (older / CATEGORIES).parent.mkdir(parents=True)
+    (older / CATEGORIES).write_text('{"label": "category", "patterns": {}}')
+    assert export(older, repository) == 1
+    assert "run `make categories` again" in capsys.readouterr().err
 
 
 def test_new_batching_of_the_same_encoder_is_written_without_force(

@@ -12,6 +12,7 @@ from tests.training.catalogues.photos import write_photo
 from twinshelf.export.encoder_models import record_path
 from twinshelf.export.precision import Precision
 from twinshelf.export.record import (
+    CATEGORIES,
     PublicationRecord,
     RunError,
     find_unchanged,
@@ -21,6 +22,8 @@ from twinshelf.export.record import (
 from twinshelf.export.repository import COMMITTED
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.categories.category_config import CategoryOptions
+from twinshelf.training.categories.category_results import RESULTS
 
 pytestmark = pytest.mark.slow
 
@@ -75,13 +78,22 @@ def test_bytecode_that_triton_leaves_is_no_damage(run: Path, repository: Path) -
     assert find_unchanged(repository, 1, source_digest(run, repository, COMMITTED)) is not None
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "calibration.json", "tokenizer.json"])
+CALIBRATED = ["calibration.json", CATEGORIES]
+
+
+def test_the_votes_that_are_published_are_those_of_the_runs_categories() -> None:
+    options = CategoryOptions(run=Path("run"))
+    assert Path("run") / CATEGORIES == options.results_folder / RESULTS
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", *CALIBRATED, "tokenizer.json"])
 def test_the_source_changes_with_the_run(
     run: Path, published: Path, tmp_path: Path, name: str
 ) -> None:
     other = shutil.copytree(run, tmp_path / "run")
     same = source_digest(run, published, COMMITTED)
     assert source_digest(other, published, COMMITTED) == same
+    (other / name).parent.mkdir(parents=True, exist_ok=True)
     with (other / name).open("ab") as file:
         file.write(b" ")
     assert source_digest(other, published, COMMITTED) != same

@@ -113,6 +113,7 @@ def test_the_configuration_of_the_last_model_comes_last_and_goes_first(
     assert moves[-1][1] == config
 
 
+@pytest.mark.slow
 def test_publications_come_one_after_the_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -133,6 +134,7 @@ def test_publications_come_one_after_the_other(
     assert "waiting for another publication" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_last_failing", [False, True])
 def test_a_new_repository_outlives_a_failure_while_others_wait(
     tmp_path: Path, is_last_failing: bool

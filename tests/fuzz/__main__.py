@@ -1,7 +1,8 @@
-"""Fuzzes at full size: `python -m tests.fuzz --photos 500000 --texts 500000 --seed 1`.
+"""Fuzzes at full size: `python -m tests.fuzz`; `--photos 0`, `--texts 0`, `--calls 0` leave out.
 
-`--triton HOST:PORT` sends photos and texts through a running Triton, `--service HOST:PORT` sends
-requests to a service that nobody needs: it writes to and deletes from its catalogue.
+Calls go to a Triton and a service that are started for it, or to those that `--triton HOST:PORT`
+and `--service HOST:PORT` name. The service must be one that nobody needs: calls write to and delete
+from its catalogue.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.fuzz.deployed import SERVICE, TRITON, fuzz_deployment
 from tests.fuzz.service_calls import fuzz_service
 from tests.fuzz.tally import CallTally
 from tests.fuzz.triton_calls import fuzz_triton
@@ -27,22 +29,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 subject, options.seed, count, options.processes, options.seconds, options.keep
             )
             failure_count += _print_findings(subject, found)
-    if options.triton:
-        tally = fuzz_triton(options.triton, options.seed, options.calls, options.seconds)
-        failure_count += _print_tally("Triton", tally)
-    if options.service:
-        tally = fuzz_service(options.service, options.seed, options.calls, options.seconds)
-        failure_count += _print_tally("the service", tally)
+    if options.calls:
+        for target, tally in _call(options).items():
+            failure_count += _print_tally(target, tally)
     return 1 if failure_count else 0
+
+
+def _call(options: argparse.Namespace) -> dict[str, CallTally]:
+    size = (options.seed, options.calls, options.seconds)
+    if not (options.triton or options.service):
+        return fuzz_deployment(options.keep / "deployment", *size)
+    tallies = {}
+    if options.triton:
+        tallies[TRITON] = fuzz_triton(options.triton, *size)
+    if options.service:
+        tallies[SERVICE] = fuzz_service(options.service, *size)
+    return tallies
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--photos", type=int, default=0, help="mutated photos to decode")
-    parser.add_argument("--texts", type=int, default=0, help="generated texts to tokenise")
+    parser.add_argument("--photos", type=int, default=500_000, help="mutated photos to decode")
+    parser.add_argument("--texts", type=int, default=500_000, help="generated texts to tokenise")
     parser.add_argument("--triton", metavar="HOST:PORT", help="Triton's gRPC")
     parser.add_argument("--service", metavar="HOST:PORT", help="a service without TLS and keys")
-    parser.add_argument("--calls", type=int, default=100_000, help="calls to Triton or the service")
+    parser.add_argument("--calls", type=int, default=100_000, help="calls to each of the two")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3600, help="limit of each part")
     parser.add_argument("--processes", type=int, default=2)

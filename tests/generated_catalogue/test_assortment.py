@@ -51,6 +51,7 @@ def test_every_kind_occurs_in_a_demo_sized_assortment() -> None:
     assert {field.name for field in fields(Item)} >= {"brand", "kind", "variant", "size"}
 
 
+@pytest.mark.slow
 def test_more_products_than_can_be_made_are_refused() -> None:
     with pytest.raises(ValueError, match="product_count must be at most"):
         assemble_assortment(10**7, seed=1)

@@ -1,6 +1,6 @@
 """The real Milvus of the wheel `milvus`, on loopback: one process that a test may kill.
 
-Its runtime folder is a fixed one, so a machine runs one at a time.
+A port of its etcd is a fixed one, so a machine runs one at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from twinshelf.server.triton.command import tied_to_this_process
@@ -43,8 +43,6 @@ class LocalServer:
         *ports, self._health_port = _free_ports(len(names) + 1)
         self._config.update(**dict(zip(names, ports, strict=True)))
         self._config.resolve()
-        import milvus
-
         milvus._initialize_data_files(folder)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -93,6 +91,22 @@ class LocalServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def drop_collections(self, name: str) -> None:
+        """Drops the collections whose names begin so, and their aliases.
+
+        One that was killed shortly before may not be able to yet: they stay then.
+        """
+        import pymilvus  # its own target installs it
+
+        with suppress(pymilvus.MilvusException):
+            client = pymilvus.MilvusClient(f"http://{self.address}", timeout=10)
+            for collection in client.list_collections():
+                if collection.startswith(name):
+                    for alias in client.list_aliases(collection)["aliases"]:
+                        client.drop_alias(alias)
+                    client.drop_collection(collection)
+            client.close()
 
     def _is_healthy(self) -> bool:
         try:

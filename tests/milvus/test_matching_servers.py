@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from uuid import uuid4
 
 import grpc
 import pytest
@@ -24,13 +23,11 @@ SEEN_WITHIN_S = 10.0
 
 
 @pytest.fixture
-async def channels(
-    local_milvus: LocalServer,
-) -> AsyncIterator[tuple[grpc.aio.Channel, grpc.aio.Channel]]:
+async def channels(milvus_place: str) -> AsyncIterator[tuple[grpc.aio.Channel, grpc.aio.Channel]]:
     """Channels to two servers that share a catalogue."""
     config = ServerConfig(
         address="127.0.0.1:0",
-        catalogue=Path(f"milvus://{local_milvus.address}/shared_{uuid4().hex}"),
+        catalogue=Path(milvus_place),
         metrics_address="",
         canary_interval_s=60,
         watch_interval_s=0.05,

@@ -37,21 +37,29 @@ def save_graph(
 
 
 def save_image_tower(path: Path, image_size_px: int, dim: int = 256, seed: int = 0) -> Path:
-    """Pixels -> normalised random projection of all of them: every pixel matters."""
+    """Pixels -> normalised random projection of all of them: every pixel matters.
+
+    They are centred, as real towers have it: of a black photo would else be made nothing.
+    """
     row_size = 3 * image_size_px**2
     weight = np.random.default_rng(seed).normal(size=(row_size, dim)).astype(np.float32)
     return save_graph(
         path,
         [
             helper.make_node("Cast", ["PIXELS"], ["float"], to=FLOAT),
-            helper.make_node("Div", ["float", "white"], ["scaled"]),
+            helper.make_node("Sub", ["float", "mean"], ["centred"]),
+            helper.make_node("Div", ["centred", "white"], ["scaled"]),
             helper.make_node("Flatten", ["scaled"], ["flat"]),
             helper.make_node("MatMul", ["flat", "weight"], ["projected"]),
             helper.make_node("LpNormalization", ["projected"], ["IMAGE_EMBEDDING"], axis=-1, p=2),
         ],
         [value("PIXELS", UINT8, ["batch", 3, image_size_px, image_size_px])],
         [value("IMAGE_EMBEDDING", FLOAT, ["batch", dim])],
-        {"white": np.array(255.0, np.float32), "weight": weight},
+        {
+            "mean": np.array(127.5, np.float32),
+            "white": np.array(255.0, np.float32),
+            "weight": weight,
+        },
     )
 
 

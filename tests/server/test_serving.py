@@ -10,16 +10,19 @@ import sys
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import photo
-from tests.server.calls import error_info, match, serving, upsert
+from tests.server.calls import error_info, match, match_request, serving, upsert
 from tests.server.fake_encoder import FakeEncoder, contract_json, digest_of
 from tests.server.fake_triton import FakeTriton
-from twinshelf.server.config import ServerConfig
+from tests.soak import frames
+from tests.soak.load import ask, connections
+from twinshelf.server.config import KIB, MIB, ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.triton_encoder import TritonEncoder
 from twinshelf.server.parts import SERVICES
@@ -62,6 +65,7 @@ async def test_health_of_each_service_follows_the_encoder(
     assert await health_now(channel, service) == SERVING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 @pytest.mark.parametrize("method", [MATCH_METHOD, "/grpc.health.v1.Health/Check"])
 async def test_a_compressed_message_is_refused_before_it_is_inflated(
@@ -72,6 +76,21 @@ async def test_a_compressed_message_is_refused_before_it_is_inflated(
         await call(bytes(64 * 1024 * 1024), compression=algorithm)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
     await wait_for_health(channel, SERVING)
+
+
+@pytest.mark.slow
+async def test_of_a_message_that_nobody_reads_little_is_taken_however_near_its_caller(
+    config: ServerConfig, encoder: FakeEncoder
+) -> None:
+    server, port = await create_server(config, encoder)
+    address = f"127.0.0.1:{port}"
+    headers = frames.header_block(MATCH_METHOD, address)
+    body = frames.message(match_request(image=bytes(4 * MIB)).SerializeToString())
+    async with connections(address, 1) as (connection,):
+        codes = {await ask(connection, headers, body, 20) for _ in range(20)}
+    await server.stop()
+    assert codes == {grpc.StatusCode.INVALID_ARGUMENT.value[0]}
+    assert connection.unread_bytes <= 512 * KIB
 
 
 async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
@@ -88,6 +107,34 @@ async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
         "grpc.reflection.v1alpha.ServerReflection",
         "inference.GRPCInferenceService",
     }
+
+
+@pytest.mark.slow
+async def test_connections_are_made_anew_and_no_call_notices(
+    config: ServerConfig, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twinshelf.server.serving._CONNECTION_AGE_MS", 300)
+    server, port = await create_server(config, encoder)
+    own_ports: set[int] = set()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            await wait_for_health(channel, SERVING)
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            async with asyncio.timeout(20):
+                while len(own_ports) < 4:
+                    await match(channel, title="anything")
+                    sockets = psutil.Process().net_connections("tcp")
+                    own_ports |= {
+                        each.laddr.port
+                        for each in sockets
+                        if each.raddr and each.raddr.port == port
+                    }
+                encoder.is_away = True
+                async for answer in watch:
+                    if answer.status == NOT_SERVING:
+                        break
+    finally:
+        await server.stop()
 
 
 async def test_stopping_lets_running_requests_end(

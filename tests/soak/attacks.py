@@ -27,6 +27,8 @@ from twinshelf.v1 import matching_service_pb2, product_pb2
 
 MATCH_STREAM: Final = "/twinshelf.v1.MatchingService/MatchProducts"
 PHOTO_BYTES: Final = 16 * 1024 * 1024
+# Larger than a photo may be, and just small enough for gRPC to hand its message over.
+READ_BYTES: Final = 12 * 1024 * 1024
 # As patient as a caller that does not care: longer than any load lasts.
 PATIENCE_S: Final = 60.0
 # To close connections of which a busy service may not hear.
@@ -58,10 +60,12 @@ def bomb(side_px: int = 6300, frame_count: int = 3) -> bytes:
 
 async def large_photos(address: str, end_s: float, codes: Codes) -> None:
     """64 callers send photos of 16 MB, again and again."""
-    small = photo(640, 480)
-    image = small + bytes(PHOTO_BYTES - len(small))
-    body = frames.message(request(image=image).SerializeToString())
-    await _callers(address, body, 64, end_s, codes)
+    await _callers(address, _photo_message(PHOTO_BYTES), 64, end_s, codes)
+
+
+async def largest_messages(address: str, end_s: float, codes: Codes) -> None:
+    """64 callers send messages as large as the service reads them, again and again."""
+    await _callers(address, _photo_message(READ_BYTES), 64, end_s, codes)
 
 
 async def unread_streams(address: str, end_s: float, codes: Codes) -> None:
@@ -150,6 +154,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     attack.__name__: attack
     for attack in (
         large_photos,
+        largest_messages,
         unread_streams,
         long_answers,
         bombs,
@@ -202,6 +207,12 @@ async def _callers(address: str, body: bytes, count: int, end_s: float, codes: C
 
     async with connections(address, count) as opened:
         await asyncio.gather(*map(caller, opened))
+
+
+def _photo_message(byte_count: int) -> bytes:
+    small = photo(640, 480)
+    image = small + bytes(byte_count - len(small))
+    return frames.message(request(image=image).SerializeToString())
 
 
 def _counter(codes: Codes) -> Callable[[object, int], None]:

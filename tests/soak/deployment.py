@@ -72,7 +72,8 @@ class Deployment:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.folder = folder.resolve()
-        self._repository, self._checkout, self._version = repository.resolve(), checkout, version
+        self._repository, self._checkout = repository.resolve(), checkout.resolve()
+        self._version = version
         self._service_arguments = service_arguments
         grpc_port, http_port, metrics_port, service_port = _free_ports(4)
         self._ports = (grpc_port, http_port, metrics_port)
@@ -154,7 +155,7 @@ class Deployment:
             DeploymentError: If it ends or takes too long.
         """
         before = len(LISTENING.findall(self.service_log))
-        command = ["server", "--triton", self.triton_address, "--address", self.address]
+        command = ["twinshelf.server", "--triton", self.triton_address, "--address", self.address]
         # The same offers are sent again and again; the encoder is to have the work of all of them.
         command += ["--embedding-cache-count", "0"]
         command += ["--metrics-address", "127.0.0.1:0"]
@@ -217,7 +218,11 @@ class Deployment:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                    "PYTHONPATH": str(self._checkout / "protos"),
+                },
             )
 
     def _wait(

@@ -42,6 +42,7 @@ class KserveCall:
         model: Whom to ask.
         arrays: Inputs by name.
         may_be_answered: Whether an answer is right too, although it is broken.
+        refused_as: The code of a right refusal; None where any will do.
         expected: The embeddings, (B, D), given one by one; None when unknown.
     """
 
@@ -49,6 +50,7 @@ class KserveCall:
     model: str
     arrays: Arrays
     may_be_answered: bool = False
+    refused_as: str | None = None
     expected: npt.NDArray[np.float32] | None = None
 
 
@@ -75,6 +77,7 @@ class KserveCalls:
                     for row in self._rows
                 ]
                 self._alone[model] = np.concatenate(answers)
+            self._fed_nan = _calls_with_nan(client)
 
     def draw(self, count: int, *, in_batches: bool) -> list[KserveCall]:
         """Returns requests, half of them broken, of one row each or of 2 to 32."""
@@ -88,8 +91,7 @@ class KserveCalls:
         return KserveCall(way="", model=model, arrays=arrays, expected=self._alone[model][places])
 
     def _any_broken(self, in_batches: bool) -> KserveCall:
-        made = self._broken_tensors()
-        return self._chance.choice([*made, self._broken_offer(in_batches)])
+        return self._chance.choice([*self.broken_tensors(), self._broken_offer(in_batches)])
 
     def _broken_offer(self, in_batches: bool) -> KserveCall:
         offer = self._chance.choice(self._broken)
@@ -107,14 +109,12 @@ class KserveCalls:
             may_be_answered=offer.may_be_answered or offer.may_be_answered_by_triton or is_harmless,
         )
 
-    def _broken_tensors(self) -> list[KserveCall]:
-        half = np.full((1, DIMENSION), 1 / 16, np.float32)
-        nan = np.full_like(half, np.nan)
+    def broken_tensors(self) -> list[KserveCall]:
+        """Returns a request for each way in which a tensor can be broken."""
         ids = np.ones((1, 16), np.int64)
         image, text = as_bytes([self._rows[0]["IMAGE"]]), as_bytes([TITLE])
         many = np.repeat
         made: dict[str, tuple[str, dict[str, np.ndarray]]] = {
-            "NaN to fusion": ("fusion", {"IMAGE_EMBEDDING": nan, "TEXT_EMBEDDING": half}),
             "unknown tokens": (
                 "text_tower",
                 {"INPUT_IDS": ids * 10**9, "ATTENTION_MASK": ids},
@@ -130,10 +130,10 @@ class KserveCalls:
             "uneven batches": ("product_encoder", {"IMAGE": many(image, 2, 0), "TEXT": text}),
             "unknown model": ("no_such_model", {"TEXT": text}),
         }
-        return [
-            KserveCall(way=way, model=model, arrays=arrays, may_be_answered=way == "NaN to fusion")
-            for way, (model, arrays) in made.items()
+        calls = [
+            KserveCall(way=way, model=model, arrays=arrays) for way, (model, arrays) in made.items()
         ]
+        return calls + self._fed_nan
 
     def _places(self, in_batches: bool) -> list[int]:
         size = self._chance.randint(2, 32) if in_batches else 1
@@ -204,6 +204,40 @@ def as_bytes(values: Sequence[bytes]) -> npt.NDArray[np.object_]:
     return np.array(values, dtype=object).reshape(-1, 1)
 
 
+def _calls_with_nan(client: triton.InferenceServerClient) -> list[KserveCall]:
+    """Returns requests that feed NaN to the models behind preprocessing.
+
+    The towers take whole numbers, of which none is NaN: what brings floats is refused. Fusion takes
+    floats: the row with NaN gets no embedding, and its neighbours those that they get alone.
+    """
+    calls = []
+    for tower in ("image_tower", "text_tower"):
+        shapes = {each.name: each.shape[1:] for each in client.get_model_metadata(tower).inputs}
+        arrays = {
+            # A side that may have any length is stated as -1.
+            name: np.full((1, *(abs(side) for side in shape)), np.nan, np.float32)
+            for name, shape in shapes.items()
+        }
+        calls.append(
+            KserveCall(
+                way=f"NaN to {tower}", model=tower, arrays=arrays, refused_as="INVALID_ARGUMENT"
+            )
+        )
+    half = np.full((1, DIMENSION), 1 / 16, np.float32)
+    rows = [{"IMAGE_EMBEDDING": image, "TEXT_EMBEDDING": half} for image in (half, half * np.nan)]
+    alone = [infer(client, "fusion", row, PATIENCE_S)["EMBEDDING"] for row in rows]
+    places = (0, 1, 0)
+    calls.append(
+        KserveCall(
+            way="NaN to fusion",
+            model="fusion",
+            arrays={name: np.concatenate([rows[p][name] for p in places]) for name in rows[0]},
+            expected=np.concatenate([alone[place] for place in places]),
+        )
+    )
+    return calls
+
+
 def _judge(client: triton.InferenceServerClient, call: KserveCall, tally: Tally) -> None:
     where = f"{call.model}, {call.way or 'good'}"
     start_s = time.monotonic()
@@ -213,33 +247,35 @@ def _judge(client: triton.InferenceServerClient, call: KserveCall, tally: Tally)
         code = str(error.status() or "").removeprefix("StatusCode.")
         if code in LOST_CODES:
             tally.lose(f"{where}: {code} after {time.monotonic() - start_s:.1f} s")
-        elif call.way:
+        elif call.way and code == (call.refused_as or code):
             tally.refuse(code)
         else:
             tally.wrong(f"{where}: {code}: {error.message()}")
         return
     finally:
         tally.took(time.monotonic() - start_s)
-    if call.expected is not None:
-        _compare(next(iter(answer.values())), call.expected, where, tally)
-    elif call.may_be_answered or not _is_plausible(answer):
+    rows = next(iter(answer.values()))
+    if call.expected is not None and (difference := _difference(rows, call.expected)):
+        tally.wrong(f"{where}: other than alone{difference}")
+    elif not call.way:
+        tally.good()
+    elif call.may_be_answered or not _is_plausible(rows):
         tally.odd()
     else:
         tally.wrong(f"{where}: answered")
 
 
-def _compare(
-    rows: npt.NDArray[Any], expected: npt.NDArray[np.float32], where: str, tally: Tally
-) -> None:
-    if rows.shape == expected.shape and np.allclose(rows, expected, rtol=0, atol=TOLERANCE):
-        tally.good()
-    else:
-        tally.wrong(f"{where}: other than alone by {np.abs(rows - expected).max():.2g}")
+def _difference(rows: npt.NDArray[Any], expected: npt.NDArray[np.float32]) -> str:
+    """Returns by how much an answer differs from what is expected; nothing where it does not."""
+    if rows.shape != expected.shape:
+        return f": {rows.shape}, not {expected.shape}"
+    if np.allclose(rows, expected, rtol=0, atol=TOLERANCE, equal_nan=True):
+        return ""
+    return f" by {np.abs(rows - expected).max():.2g}"
 
 
-def _is_plausible(answer: Arrays) -> bool:
-    """Whether every row of the first output is an embedding."""
-    rows = next(iter(answer.values()))
+def _is_plausible(rows: npt.NDArray[Any]) -> bool:
+    """Whether every row is an embedding."""
     return bool(np.isfinite(rows).all() and (np.abs(rows).sum(-1) > 0).all())
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.soak import bad_offers, impatient, offers
 from tests.soak.deployment import Deployment
-from tests.soak.kserve_calls import answering_models
+from tests.soak.kserve_calls import KserveCalls, answering_models, run
 
 pytestmark = pytest.mark.triton
 
@@ -37,6 +37,18 @@ def test_half_of_the_offers_may_be_broken(started: Deployment, route: str) -> No
     loads = bad_offers.send(started, route, 120, (1, 8))
     assert [counts["reasons"] for counts in loads.values() if not counts["is_flawless"]] == []
     assert all(counts["good"] and counts["refused"] for counts in loads.values())
+    assert all(answering_models(started.triton_address).values())
+
+
+def test_nan_is_refused_by_the_towers_and_harms_no_neighbour_in_fusion(
+    started: Deployment,
+) -> None:
+    calls = KserveCalls(started.triton_address, offer_count=1)
+    fed = {call.way: call for call in calls.broken_tensors() if call.way.startswith("NaN")}
+    assert fed.keys() == {f"NaN to {model}" for model in ("image_tower", "text_tower", "fusion")}
+    tally = run(started.triton_address, list(fed.values()), 1)
+    assert (tally.reasons, dict(tally.refused)) == ([], {"INVALID_ARGUMENT": 2})
+    assert tally.odd_count == 1  # fusion answered, and no embedding for the row with NaN
     assert all(answering_models(started.triton_address).values())
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
+import pytest
 import pytest_asyncio
 
 from tests.soak import frames, load
@@ -58,6 +59,7 @@ async def test_calls_side_by_side_are_all_answered(address: str) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 async def test_a_cancelled_call_ends_and_others_go_on(address: str) -> None:
     connection = await connect(address)
     headers = frames.header_block(ECHO, address)

@@ -38,9 +38,15 @@ class WireCall:
 class WireConnection(asyncio.Protocol):
     """One connection with any number of calls."""
 
-    def __init__(self, *, reads: bool = True) -> None:
-        """Takes whether answers are read; else the peer fills its window and may send no more."""
+    def __init__(self, *, reads: bool = True, window: int | None = None) -> None:
+        """Takes whether answers are read; else the peer fills its window and may send no more.
+
+        Args:
+            reads: Whether they are.
+            window: What the peer may send of each answer at first; None for the usual size.
+        """
         self._reads = reads
+        self._chosen_window = frames.LARGEST_WINDOW if reads and window is None else window
         self._buffer = b""
         self._next_id = 1
         self._calls: dict[int, WireCall] = {}
@@ -54,6 +60,11 @@ class WireConnection(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
 
     @property
+    def unread_bytes(self) -> int:
+        """What the peer lets a call send before it reads any of it."""
+        return self._stream_window
+
+    @property
     def call_count(self) -> int:
         """Calls that have not ended."""
         return len(self._calls) + len(self._held)
@@ -64,8 +75,9 @@ class WireConnection(asyncio.Protocol):
         self._transport = transport
         chosen = {frames.HEADER_TABLE_SIZE: 0}
         greeting = b""
+        if self._chosen_window is not None:
+            chosen[frames.INITIAL_WINDOW_SIZE] = self._chosen_window
         if self._reads:
-            chosen[frames.INITIAL_WINDOW_SIZE] = frames.LARGEST_WINDOW
             spare = frames.LARGEST_WINDOW - frames.DEFAULT_WINDOW
             greeting = frames.window_update(0, spare)
         transport.write(frames.PREFACE + frames.settings(chosen) + greeting)
@@ -120,6 +132,10 @@ class WireConnection(asyncio.Protocol):
         self._forget(call)
         self._write(frames.reset(call.stream_id))
         return True
+
+    def allow(self, call: WireCall, byte_count: int) -> None:
+        """Lets the peer send more of an answer."""
+        self._write(frames.window_update(call.stream_id, byte_count))
 
     def close(self) -> None:
         """Closes the connection; what runs ends as unavailable."""
@@ -251,8 +267,8 @@ class WireConnection(asyncio.Protocol):
             self._transport.write(data)
 
 
-async def connect(address: str, *, reads: bool = True) -> WireConnection:
-    """Opens a connection to host:port.
+async def connect(address: str, *, reads: bool = True, window: int | None = None) -> WireConnection:
+    """Opens a connection to host:port; see `WireConnection`.
 
     Raises:
         OSError: If nobody listens there.
@@ -260,6 +276,6 @@ async def connect(address: str, *, reads: bool = True) -> WireConnection:
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(
-        lambda: WireConnection(reads=reads), host, int(port)
+        lambda: WireConnection(reads=reads, window=window), host, int(port)
     )
     return connection

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.training.small_catalogue import small_config
-from twinshelf.training.categories import category_run
+from twinshelf.training.categories import category_results
 from twinshelf.training.categories.category_config import CategoryConfig, CategoryOptions
 from twinshelf.training.checkpoint import load_encoder, save_inputs, save_weights
 from twinshelf.training.config import TrainConfig
@@ -100,7 +100,7 @@ def test_saving_removes_what_was_found_with_older_weights(
     categories = by_group.results_folder
     found = [folder / each.RESULTS for each in (evaluation_config, judged_search)]
     found += [folder / PLOTS / "recall.png", other / "evaluation.json"]
-    found += [categories / name for name in (category_run.RESULTS, "mlp_both.safetensors")]
+    found += [categories / name for name in (category_results.RESULTS, "mlp_both.safetensors")]
     kept = folder / "groups.parquet"
     for path in (*found, kept):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -209,6 +209,8 @@ def test_a_photo_counts_by_size_and_time_and_a_table_by_its_content(
     before = file_state(photo)
     photo.write_bytes(b"another")
     assert file_state(photo) != before and not is_done(step)
+    stored = photo.rename(photo.with_name(64 * "a"))  # as one of the web is
+    assert file_state(stored) == f"{stored.stat().st_size} {stored.stat().st_mtime_ns}"
 
 
 def test_what_a_table_names_counts_even_where_it_is_missing(step: Step, tmp_path: Path) -> None:

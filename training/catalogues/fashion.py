@@ -33,7 +33,7 @@ def read_fashion(folder: Path, seed: int) -> MatchingData:
         ValueError: If it lacks a column.
     """
     rows = read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, folder))
-    return split_by_group(checked(rows, TABLE), seed)
+    return split_by_group(checked(enumerate(rows, 1), TABLE), seed)
 
 
 def _make_product(row: CellRow, folder: Path) -> Product:

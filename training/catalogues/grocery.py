@@ -51,7 +51,7 @@ def read_grocery(folder: Path, seed: int) -> MatchingData:
 
     del seed  # the data set has a split of its own
     catalogue = list(read_rows(folder / TABLE, _COLUMNS, make))
-    gallery, bad_products = separate(checked(catalogue, TABLE))
+    gallery, bad_products = separate(checked(enumerate(catalogue, 1), TABLE))
     train, bad_train = separate(checked(_read_photos(folder, TRAIN, by_id), TRAIN))
     queries, bad_queries = separate(checked(_read_photos(folder, QUERIES, by_id), QUERIES))
     return MatchingData(
@@ -79,7 +79,7 @@ def _make_product(row: CellRow, folder: Path) -> Product:
     )
 
 
-def _read_photos(folder: Path, name: str, by_id: dict[str, Product]) -> Iterator[Row]:
+def _read_photos(folder: Path, name: str, by_id: dict[str, Product]) -> Iterator[tuple[int, Row]]:
     with (folder / name).open(encoding="utf-8", errors="replace") as lines:
         for row_number, line in enumerate(lines, start=1):
             photo, *ids = (part.strip() for part in line.split(","))
@@ -90,9 +90,10 @@ def _read_photos(folder: Path, name: str, by_id: dict[str, Product]) -> Iterator
                 reason = f"class id {ids[0]!r} stands in no readable row of classes.csv"
             else:
                 images, group = (_inside(folder, photo),), product.group
-                yield Product(product_id=photo.rsplit(".", 1)[0], images=images, group=group)
+                name_of_photo = photo.rsplit(".", 1)[0]
+                yield row_number, Product(product_id=name_of_photo, images=images, group=group)
                 continue
-            yield BadRow(source=name, row_number=row_number, reason=reason)
+            yield row_number, BadRow(source=name, row_number=row_number, reason=reason)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -57,7 +57,7 @@ def read_kazanexpress(folder: Path, seed: int) -> MatchingData:
     path = folder / "train.parquet"
     rows = read_products(folder)
     require_classes(path, _ID)
-    products, bad_rows = separate(checked(rows, path.name))
+    products, bad_rows = separate(checked(enumerate(rows, 1), path.name))
     train, queries = split_within_groups(products, HELD_OUT_SHARE, seed)
     return MatchingData(train=train, queries=queries, gallery=train, bad_rows=bad_rows)
 

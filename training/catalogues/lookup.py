@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twinshelf.client.files.forms.parquet_table import ParquetTable
+from twinshelf.client.files.forms.parquet_table import ParquetTable, batches_of
 from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.rows import CellRow
 from twinshelf.client.files.values.cell_values import text_of
@@ -106,7 +106,7 @@ def _read_parquet(
     row_count = 0
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_BATCH_ROW_COUNT, columns=list(names)):
+            for batch in batches_of(file, _BATCH_ROW_COUNT, list(names)):
                 mask = pc.is_in(pc.cast(batch.column(key), pa.string()), value_set=wanted)
                 cells = {name: _to_cells(batch.column(name).filter(mask)) for name in names}
                 for place, offset in enumerate(np.flatnonzero(mask.to_numpy(False))):

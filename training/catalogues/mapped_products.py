@@ -5,6 +5,7 @@ What is known of all products at once is one number for each: who shares whose g
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from twinshelf.client.files.forms.parquet_table import batches_of
 from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.reading import Row
+from twinshelf.training.catalogues.reading import Row, usable_rows
 from twinshelf.training.catalogues.table import (
     COLUMNS,
+    ROWS_AT_ONCE,
     SCHEMA,
     as_batches,
     parse_images,
@@ -35,35 +38,62 @@ class MappedProducts(Sequence[Product]):
     Args:
         table: Their rows, as our own tables have them.
         folder: Folder that their photos are named relative to.
-        rows: Which rows, in which order; None takes all.
     """
 
-    def __init__(self, table: pa.Table, folder: Path, rows: Numbers | None = None) -> None:
-        self._table, self._folder = table, folder
-        self._columns = {name: table.column(name) for name in COLUMNS}
-        self._rows = np.arange(len(table)) if rows is None else rows
+    def __init__(self, table: pa.Table, folder: Path) -> None:
+        self._table, self._folder, self._is_whole = table, folder, True
+        self._parts = table.to_batches()
+        self._starts = np.cumsum([0, *map(len, self._parts)])
+        self._rows = np.arange(len(table))
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Product:  # type: ignore[override]  # no slices: see `take`
-        row = int(self._rows[index])
-        return parse_row(
-            {name: column[row].as_py() for name, column in self._columns.items()}, self._folder
-        )
+        row = self._rows[index]
+        owner = int(np.searchsorted(self._starts, row, side="right")) - 1
+        (cells,) = self._parts[owner].slice(row - self._starts[owner], 1).to_pylist()
+        return parse_row(cells, self._folder)
+
+    def __iter__(self) -> Iterator[Product]:
+        for block in self._blocks(COLUMNS):
+            for cells in block.to_pylist():
+                yield parse_row(cells, self._folder)
 
     def take(self, places: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> MappedProducts:
         """Returns some of them, chosen by place or by a mask."""
-        return MappedProducts(self._table, self._folder, self._rows[places])
+        taken = copy.copy(self)
+        taken._rows, taken._is_whole = self._rows[places], False
+        return taken
 
     def texts(self, name: str) -> pa.ChunkedArray:
-        """Returns a column of texts, in memory."""
-        return self._columns[name].take(pa.array(self._rows))
+        """Returns a column of texts; that of a whole table stays in the mapped file."""
+        if self._is_whole:
+            return self._table.column(name)
+        chunks = (chunk for block in self._blocks([name]) for chunk in block.column(0).chunks)
+        return pa.chunked_array(chunks, pa.large_string())
+
+    def are_in(self, others: MappedProducts) -> npt.NDArray[np.bool_]:
+        """Tells which of them others hold too, by identifier."""
+        return np.asarray(pc.is_in(self.texts("product_id"), others.texts("product_id")))
 
     def images(self) -> Iterator[tuple[Path, ...]]:
         """Returns the photos of the products that have some; equal lists come once."""
-        for cell in filter(None, self.texts("images").unique().to_pylist()):
-            yield parse_images(cell, self._folder)
+        for cell in self.texts("images").unique():
+            if text := cell.as_py():
+                yield parse_images(text, self._folder)
+
+    def _blocks(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yields some columns in parts: Arrow would join all of a column to take a few rows."""
+        for first in range(0, len(self), ROWS_AT_ONCE):
+            rows = self._rows[first : first + ROWS_AT_ONCE]
+            owners = np.searchsorted(self._starts, rows, side="right") - 1
+            taken = [
+                self._parts[owner].select(names).take(rows[owners == owner] - self._starts[owner])
+                for owner in np.unique(owners).tolist()
+            ]
+            order = np.argsort(owners, kind="stable")
+            yield pa.Table.from_batches(taken).take(np.argsort(order))
 
 
 def map_table(path: Path) -> MappedProducts:
@@ -76,22 +106,13 @@ def map_table(path: Path) -> MappedProducts:
     with pq.ParquetFile(path) as file:
         if tuple(file.schema_arrow.names) != COLUMNS:
             raise ValueError(f"{path} is no prepared table; expected columns {', '.join(COLUMNS)}")
-        return MappedProducts(_spill(file.iter_batches()), path.parent)
+        return MappedProducts(_spill(batches_of(file, ROWS_AT_ONCE)), path.parent)
 
 
 def map_rows(rows: Iterable[Row]) -> tuple[MappedProducts, tuple[BadRow, ...]]:
     """Parts products, which are mapped, from bad rows."""
     bad_rows: list[BadRow] = []
-
-    def products() -> Iterable[Product]:
-        """Puts the bad rows aside."""
-        for row in rows:
-            if isinstance(row, BadRow):
-                bad_rows.append(row)
-            else:
-                yield row
-
-    table = _spill(as_batches(products()))
+    table = _spill(as_batches(usable_rows(rows, bad_rows)))
     return MappedProducts(table, Path("/")), tuple(bad_rows)
 
 

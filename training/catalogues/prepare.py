@@ -17,10 +17,12 @@ from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.client.files.photo_fetch import PhotoFetcher
 from twinshelf.client.files.product_rows import ProductFiles, ReadOptions
 from twinshelf.client.files.rows import BadRow, TableForm
+from twinshelf.server.command_line import text_option
 from twinshelf.training.catalogues.esci import LOCALES, read_esci_tables
 from twinshelf.training.catalogues.fashion import read_fashion
 from twinshelf.training.catalogues.grocery import read_grocery
 from twinshelf.training.catalogues.kazanexpress import read_kazanexpress
+from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.reading import MatchingData, Row, checked
 from twinshelf.training.catalogues.shopee import read_shopee
 from twinshelf.training.catalogues.splits import split_by_group
@@ -65,29 +67,23 @@ class Source:
         columns: Columns of a table of one's own, such as title=name,images=photo.
         delimiter: Character between the cells of a text table; default: found.
         encoding: Encoding of a text table; default: found.
-        no_header: The first row names no columns: they are 1, 2, ...
+        header: The first row names the columns; without, they are 1, 2, ...
         image_root: Folder in which photos may lie, besides that of the table.
         fetch_images: Fetch photos that are URLs, from public addresses; they stay in the target.
         out: Target folder; default: .cache/data/NAME.
         seed: Seed of the split.
-
-    Raises:
-        ValueError: If the columns are no such mapping.
     """
 
     data: str
     data_dir: Path | None = None
-    columns: str = ""
+    columns: Mapping[str, Sequence[str]] = text_option(read_column_mapping)
     delimiter: str = ""
     encoding: str = ""
-    no_header: bool = False
+    header: bool = True
     image_root: str = ""
     fetch_images: bool = False
     out: Path | None = None
     seed: int = 42
-
-    def __post_init__(self) -> None:
-        read_column_mapping(self.columns)
 
     @property
     def folder(self) -> Path:
@@ -136,12 +132,15 @@ def prepare(source: Source) -> MatchingData:
         first = f"; the first: {data.bad_rows[0]}" if data.bad_rows else ""
         raise ValueError(f"no usable row in {source.data}, {len(data.bad_rows)} bad ones{first}")
     digest = hashlib.sha256()
+
+    def noted(product: Product) -> Product:
+        """Counts the photos of a product in."""
+        digest.update("".join(map(file_state, product.images)).encode())
+        return product
+
     for name in TABLES:
-        write_table(out / f"{name}.parquet", getattr(data, name))
-        with (out / f"{name}.parquet").open("rb") as table:
-            digest.update(hashlib.file_digest(table, "sha256").digest())
-        for product in getattr(data, name):
-            digest.update("".join(map(file_state, product.images)).encode())
+        write_table(out / f"{name}.parquet", map(noted, getattr(data, name)))
+        digest.update(file_state(out / f"{name}.parquet").encode())
     _write_bad_rows(out / BAD_ROWS, data.bad_rows)
     summary = {
         "source": {name: value for name, value in asdict(source).items() if name not in PLACES},
@@ -149,7 +148,6 @@ def prepare(source: Source) -> MatchingData:
         "query_count": len(data.queries),
         "gallery_count": len(data.gallery),
         "bad_row_count": len(data.bad_rows),
-        "first_bad_rows": [str(row) for row in data.bad_rows[:SHOWN_BAD_ROW_COUNT]],
         "findings": data.findings,
         "sha256": digest.hexdigest(),
     }
@@ -166,9 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _read_own_table(table: Path, source: Source) -> MatchingData:
     out = source.folder
     options = ReadOptions(
-        columns=read_column_mapping(source.columns),
+        columns=source.columns,
         form=TableForm(
-            delimiter=source.delimiter, encoding=source.encoding, has_header=not source.no_header
+            delimiter=source.delimiter, encoding=source.encoding, has_header=source.header
         ),
         image_root=Path(source.image_root) if source.image_root else None,
         fetcher=PhotoFetcher(out / FETCHED) if source.fetch_images else None,
@@ -176,16 +174,16 @@ def _read_own_table(table: Path, source: Source) -> MatchingData:
     files = ProductFiles([table], options)
     with atomic_write(out / PHOTO_LIST) as partial, partial.open("w", encoding="utf-8") as photos:
 
-        def offers() -> Iterator[Row]:
+        def offers() -> Iterator[tuple[int, Row]]:
             """Reads the rows, and notes their photos."""
             for row in files.rows():
                 if isinstance(row, BadRow):
-                    yield row
+                    yield row.row_number, row
                     continue
                 for photo in row.photos:
                     if photo.name and not photo.is_url:
                         photos.write(f"{photo.path or table.parent / photo.name}\n")
-                yield make_product(row, out / "photos")
+                yield row.row_number, make_product(row, out / "photos")
 
         data = split_by_group(checked(offers(), table.name, findings=files.findings), source.seed)
     return replace(data, findings=tuple(files.findings.sentences()))

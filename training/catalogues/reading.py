@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.forms.table import read_cells
@@ -20,6 +21,7 @@ from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 logger = logging.getLogger(__name__)
 
 Row = Product | BadRow
+T = TypeVar("T")
 # Small, so that a JPEG is decoded at an eighth of its size; all of its bytes are read all the same.
 _CHECK = PreprocessingSettings(image_size_px=8)
 
@@ -73,23 +75,26 @@ def filled_texts(row: CellRow, *filled: str) -> dict[str, str]:
     return texts
 
 
-def checked(rows: Iterable[Row], source: str, *, findings: Findings | None = None) -> Iterator[Row]:
+def checked(
+    rows: Iterable[tuple[int, Row]], source: str, *, findings: Findings | None = None
+) -> Iterator[Row]:
     """Checks that each product can be embedded: its photos decode, or it has a text.
 
     Photos that are missing or broken are left out and counted. A product with neither photo nor
     text becomes a bad row, and so does the second of two with one identifier.
 
     Args:
-        rows: What a reader gives.
+        rows: What a reader gives, with the number of each row in its file.
         source: Name of the file or folder, for the reports.
-        findings: Counts the photos that are left out; None logs their count.
+        findings: Counts the photos that are left out, of rows whose identifiers are known to
+            differ; None logs their count.
 
     Yields:
         As many rows as came, in their order.
     """
     seen = SeenIdentifiers()
     counted = Findings() if findings is None else findings
-    for row_number, row in enumerate(rows, start=1):
+    for row_number, row in rows:
         if isinstance(row, BadRow):
             yield row
             continue
@@ -100,7 +105,7 @@ def checked(rows: Iterable[Row], source: str, *, findings: Findings | None = Non
         reason = "" if images else _find_text_fault(row)
         if reason:
             reason = "; ".join(filter(None, faults.values())) or reason
-        elif earlier := seen.add(row.product_id, f"row {row_number}"):
+        elif findings is None and (earlier := seen.add(row.product_id, f"row {row_number}")):
             reason = f"product_id {row.product_id!r} stands in {earlier} too"
         if reason:
             yield BadRow(source=source, row_number=row_number, reason=reason)
@@ -111,50 +116,41 @@ def checked(rows: Iterable[Row], source: str, *, findings: Findings | None = Non
             logger.warning("%s: %s", source, sentence)
 
 
+def usable_rows(rows: Iterable[T | BadRow], bad_rows: list[BadRow]) -> Iterator[T]:
+    """Yields what of the rows can be used, lazily; the others are put into the list."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            bad_rows.append(row)
+        else:
+            yield row
+
+
 def separate(rows: Iterable[Row]) -> tuple[tuple[Product, ...], tuple[BadRow, ...]]:
     """Parts products from bad rows."""
-    products: list[Product] = []
     bad_rows: list[BadRow] = []
-    for row in rows:
-        if isinstance(row, Product):
-            products.append(row)
-        else:
-            bad_rows.append(row)
-    return tuple(products), tuple(bad_rows)
+    products = tuple(usable_rows(rows, bad_rows))
+    return products, tuple(bad_rows)
 
 
-def require_classes(path: Path, column: str, *, shared: bool = False) -> None:
+def require_classes(path: Path, column: str) -> None:
     """Checks that a label column holds two classes or more; stops as soon as it does.
 
     Args:
         path: CSV or Parquet file.
         column: Its column of labels; empty cells do not count.
-        shared: Whether some class must have two rows as well, or there is nothing to match.
 
     Raises:
-        ValueError: If all rows are of one class, none has a label, or each class has one row and
-            `shared` is asked for; names file, row and column.
+        ValueError: If all rows are of one class, or none has a label; names file, row and column.
     """
-    first_rows: dict[str, int] = {}
-    is_shared = not shared
+    found, first = "no row has a label", ""
     for row in read_cells(path, [column]):
         if isinstance(row, BadRow) or not (label := text_of(row.cells[column])):
             continue
-        is_shared |= label in first_rows
-        first_rows.setdefault(label, row.row_number)
-        if is_shared and len(first_rows) > 1:
+        if first and label != first:
             return
-    if not first_rows:
-        raise ValueError(f"{path}, column {column!r}: no row has a label")
-    label, row_number = next(iter(first_rows.items()))
-    if len(first_rows) == 1:
-        found = f"every label is {label!r}, from row {row_number} on; expected two classes or more"
-    else:
-        found = (
-            f"each of the {len(first_rows)} groups has one item, the first is {label!r} of row "
-            f"{row_number}; expected some with two or more"
-        )
-    raise ValueError(f"{path}, column {column!r}: {found}")
+        if not first:
+            first, found = label, f"every label is {label!r}, from row {row.row_number} on"
+    raise ValueError(f"{path}, column {column!r}: {found}; expected two classes or more")
 
 
 def _make(row: CellRow, make: Callable[[CellRow], Product]) -> Row:
@@ -166,7 +162,9 @@ def _make(row: CellRow, make: Callable[[CellRow], Product]) -> Row:
 
 def _find_text_fault(product: Product) -> str:
     fields = {name: getattr(product, name) for name in _CHECK.text_fields}
-    if normalise_text(join_fields(fields, _CHECK), _CHECK):
+    # Mostly the title tells, and cleaning a description takes ten times as long.
+    tried: Sequence[dict[str, str]] = ({"title": product.title}, fields)
+    if any(normalise_text(join_fields(each, _CHECK), _CHECK) for each in tried):
         return ""
     return "nothing to embed: has no photo, and no text in " + ", ".join(_CHECK.text_fields)
 

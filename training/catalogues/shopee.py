@@ -31,16 +31,16 @@ _ESCAPED_BYTES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
 def read_shopee(folder: Path, seed: int) -> MatchingData:
-    """Reads the labelled postings and splits them by product.
+    """Reads the labelled postings and splits them by product, each asked for among all others.
 
     Raises:
         FileNotFoundError: If there is no `train.csv`.
-        ValueError: If it lacks a column, or its groups are one, or all of one posting.
+        ValueError: If it lacks a column, or all its postings are of one group.
     """
     images = folder / "train_images"
     postings = read_rows(folder / TABLE, _COLUMNS, lambda row: _make_product(row, images))
-    require_classes(folder / TABLE, _GROUP, shared=True)
-    return split_by_group(checked(postings, TABLE), seed)
+    require_classes(folder / TABLE, _GROUP)
+    return split_by_group(checked(enumerate(postings, 1), TABLE), seed, asks_all=True)
 
 
 def _make_product(row: CellRow, images: Path) -> Product:

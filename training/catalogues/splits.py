@@ -27,7 +27,7 @@ FOLD_COUNT = 5
 T = TypeVar("T")
 
 
-def split_by_group(rows: Iterable[Row], seed: int) -> MatchingData:
+def split_by_group(rows: Iterable[Row], seed: int, *, asks_all: bool = False) -> MatchingData:
     """Splits rows 80/20 by product group; a group never stands on both sides.
 
     The first row of each group becomes its catalogue product, of all groups: those that no query
@@ -39,25 +39,30 @@ def split_by_group(rows: Iterable[Row], seed: int) -> MatchingData:
     Args:
         rows: What a reader gives. The split depends on the groups' names, not on their order.
         seed: Seed of the choice of groups.
+        asks_all: Whether the first rows of held-out groups are queries as well, and their other
+            rows products: then each is to be found among the others.
     """
     products, bad_rows = map_rows(map(_with_group, rows))
     (groups,) = number_texts(products.texts("group"))
-    _, firsts, sizes = np.unique(groups, return_index=True, return_counts=True)
-    names = products.take(firsts).texts("group")
-    (by_name,) = number_texts(names, by_name=True)
+    by_group = np.argsort(groups, kind="stable")
+    starts = firsts_of(groups[by_group])
+    firsts, sizes = by_group[starts], np.diff(starts, append=len(groups))
+    (by_name,) = number_texts(products.take(firsts).texts("group"), by_name=True)
     order = np.argsort(by_name)
     several, single = order[sizes[order] > 1], order[sizes[order] == 1]
     generator = random.Random(seed)
     is_held_out = np.zeros(len(firsts), dtype=np.bool_)
     is_held_out[draw_held_out(several.tolist(), generator)] = True
     is_held_out[draw_held_out(single.tolist(), generator)] = True
-    by_group = np.argsort(groups, kind="stable")
-    is_asked = is_held_out[groups[by_group]]
-    is_asked[firsts_of(groups[by_group])] = False
+    is_asked = np.repeat(is_held_out, sizes)
+    train = by_group[~is_asked]
+    is_product = is_asked & asks_all
+    is_product[starts] = True
+    is_asked[starts] &= asks_all
     return MatchingData(
-        train=products.take(by_group[~is_held_out[groups[by_group]]]),
+        train=products.take(train),
         queries=products.take(by_group[is_asked]),
-        gallery=products.take(firsts),
+        gallery=products.take(by_group[is_product]),
         bad_rows=bad_rows,
     )
 
@@ -122,18 +127,16 @@ def split_validation(
     """
     columns = [products.texts("group") for products in (train, gallery, queries)]
     groups, catalogue_groups, asked_groups = number_texts(*columns, by_name=True)
-    has_group = pc.utf8_length(columns[0]).to_numpy() > 0
-    is_offer = np.isin(groups, catalogue_groups) & has_group
-    both_ids = (products.texts("product_id") for products in (train, gallery))
-    ids, catalogue_ids = number_texts(*both_ids, by_name=True)
-    is_offer &= ~np.isin(ids, catalogue_ids)
-    offers = np.flatnonzero(is_offer)
-    offers = offers[np.lexsort((ids[offers], groups[offers]))]
+    has_group = pc.not_equal(columns[0], "").to_numpy()
+    is_offer = np.isin(groups, catalogue_groups) & has_group & ~train.are_in(gallery)
+    by_id = pc.sort_indices(train.texts("product_id")).to_numpy().astype(np.int64)
+    offers = by_id[is_offer[by_id]]
+    offers = offers[np.argsort(groups[offers], kind="stable")]
     generator = np.random.default_rng(seed)
     is_taken = np.zeros(len(train), dtype=np.bool_)
     if np.isin(groups[has_group], asked_groups).any():
-        spare = np.delete(offers, firsts_of(groups[offers]))
-        is_taken[_draw(spare[np.argsort(ids[spare])], share, generator)] = True
+        is_offer[offers[firsts_of(groups[offers])]] = False
+        is_taken[_draw(by_id[is_offer[by_id]], share, generator)] = True
         return train.take(~is_taken), train.take(is_taken)
     drawn = np.isin(groups, _draw(np.unique(groups[offers]), share, generator))
     validation = np.flatnonzero(drawn & is_offer)
@@ -143,7 +146,9 @@ def split_validation(
 
 def firsts_of(numbers: Numbers) -> Numbers:
     """Returns the place of the first of each run of equal numbers."""
-    return np.flatnonzero(np.diff(numbers, prepend=-1))
+    is_first = np.ones(len(numbers), dtype=np.bool_)
+    np.not_equal(numbers[1:], numbers[:-1], out=is_first[1:])
+    return np.flatnonzero(is_first)
 
 
 def split_halves(clusters: Sequence[str], seed: int) -> npt.NDArray[np.bool_]:

@@ -52,11 +52,11 @@ def read_sports(folder: Path, seed: int) -> MatchingData:
     path, database = folder / QUERIES, find_database(folder)
     rows = read_cards(path)
     require_classes(path, _TARGET)
-    cards, bad_rows = separate(checked(rows, QUERIES))
+    cards, bad_rows = separate(checked(enumerate(rows, 1), QUERIES))
     train, queries = split_within_groups(cards, HELD_OUT_SHARE, seed)
     if database is None:
         return MatchingData(train=train, queries=queries, gallery=queries, bad_rows=bad_rows)
-    gallery, bad_gallery = separate(checked(read_cards(database), database.name))
+    gallery, bad_gallery = separate(checked(enumerate(read_cards(database), 1), database.name))
     return MatchingData(
         train=(*train, *gallery),
         queries=queries,

@@ -30,8 +30,8 @@ from twinshelf.training.files import atomic_write
 COLUMNS = tuple(field.name for field in fields(Product))
 _TEXT_COLUMNS = ("title", "description", "category", "brand", "seller", "group")
 SCHEMA = pa.schema([(name, pa.float64() if name == "price" else pa.string()) for name in COLUMNS])
-# Rows that are put together before they are written.
-_BLOCK_ROW_COUNT = 16_384
+ROWS_AT_ONCE = 2048  # as Python's objects in memory
+_BLOCKS_OF_GROUP = 8  # written together: small ones are packed less
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ def write_table(path: Path, products: Iterable[Product]) -> None:
         products: The rows.
     """
     with atomic_write(path) as partial, pq.ParquetWriter(partial, SCHEMA) as writer:
-        for batch in as_batches(products, path.parent.absolute()):
-            writer.write_batch(batch)
+        for group in blocks(as_batches(products, path.parent.absolute()), _BLOCKS_OF_GROUP):
+            writer.write_table(pa.Table.from_batches(group))
 
 
 def as_batches(products: Iterable[Product], folder: Path | None = None) -> Iterator[pa.RecordBatch]:
@@ -104,7 +104,7 @@ def as_batches(products: Iterable[Product], folder: Path | None = None) -> Itera
         products: The rows.
         folder: Photos below it are named relative to it; None names all by absolute path.
     """
-    for block in blocks(products, _BLOCK_ROW_COUNT):
+    for block in blocks(products, ROWS_AT_ONCE):
         rows = [_format_row(product, folder) for product in block]
         yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 

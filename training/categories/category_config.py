@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from twinshelf.client.files.names.columns import read_column_mapping
-from twinshelf.training.command_line import Device, option, text_option
+from twinshelf.server.command_line import option, text_option
+from twinshelf.training.command_line import Device
 
 LabelField = Literal["category", "group"]
 Pattern = Literal["image", "text", "both"]
@@ -24,7 +25,7 @@ class CategoryConfig:
     Attributes:
         label: What is predicted.
         patterns: Modality patterns to predict by.
-        target_accuracy: Share of right answers that the margin is to reach, above 0, at most 1.
+        target_accuracy: Share of the answers that are to be right, above 0, at most 1.
         device: Where embeddings and scores are computed.
     """
 
@@ -50,7 +51,7 @@ class CategoryOptions:
             the other reported.
         kazanexpress: Folder of KazanExpress, whose `test.parquet` is predicted as well, in
             `result.parquet` beside the results.
-        chosen: Folder of an earlier result, whose K, margins and networks are used; default:
+        chosen: Folder of an earlier result, whose K, thresholds and networks are used; default:
             tuned anew.
         columns: Columns of the tables, where they have other names than usual, such as
             title=name,images=photo: our field to the file's columns.

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 from twinshelf.training.catalogues.splits import split_halves
-from twinshelf.training.categories.abstention import evaluate_margin, fit_margin, fit_probability
 from twinshelf.training.categories.category_config import CategoryConfig, LabelField
 from twinshelf.training.categories.category_labels import UNSEEN, Labels, Predictions, labels_of
 from twinshelf.training.categories.category_results import Choice, LabelQuality, MethodResult
 from twinshelf.training.categories.knn import MOST_NEIGHBOURS, score_neighbour_counts, vote
 from twinshelf.training.categories.mlp import Floats, predict, train_head
+from twinshelf.training.evaluation.category_vote import Floats as Doubles
 from twinshelf.training.evaluation.category_vote import Ints, weighted_f1
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.intervals import estimate_means
-from twinshelf.training.evaluation.reliability import measure_reliability
+from twinshelf.training.evaluation.reliability import measure_coverage, measure_reliability
+from twinshelf.training.retrieval.calibration import Curve
+from twinshelf.training.retrieval.calibration_fit import fit_curve
 from twinshelf.training.retrieval.exact_search import Candidates, retrieve
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
+from twinshelf.training.retrieval.match_probability import NEVER
+from twinshelf.training.retrieval.match_probability_fit import least_probabilities
 from twinshelf.training.retrieval.metrics import rows_of_same_product
+from twinshelf.training.retrieval.scored_pairs import Bools, ScoredPairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,7 +51,7 @@ class LabelledGallery:
         products: Those that have a modality of the pattern (G).
         numbers: Their label numbers, int64 (G,).
         pattern: The pattern; only queries that have its modalities are predicted.
-        image_weight: Share of the image in the score, 0 to 1.
+        image_weight: Weight of the image in the score, 0 to 1.
         labels: The labels.
         config: How it is done.
     """
@@ -135,11 +140,12 @@ class LabelledGallery:
             ValueError: If no query has the pattern.
         """
         queries = self._with_pattern("reported", queries)
-        actual = self._truth(queries)
+        actual, clusters = self._truth(queries), clusters_of(queries, self.config.label)
         results = {}
         for method, choice in tuned.choices.items():
             made = self.predict(method, queries, tuned)
-            results[method] = MethodResult(choice=choice, reported=_quality(actual, made, choice))
+            reported = _quality(actual, made, choice, clusters, self.config.target_accuracy)
+            results[method] = MethodResult(choice=choice, reported=reported)
         return results
 
     def _neighbours(self, queries: EmbeddedProducts) -> Candidates:
@@ -174,38 +180,60 @@ class LabelledGallery:
         f1_by_k: Mapping[int, float],
     ) -> Choice:
         is_right = made.numbers == actual
+        curve = fit_probability(made, is_right)
         return Choice(
             neighbour_count=neighbour_count,
-            margin=fit_margin(made, is_right, target_accuracy=self.config.target_accuracy),
-            curve=fit_probability(made, is_right),
+            curve=curve,
+            thresholds=(*least_probabilities(label_probabilities(made, curve), is_right), NEVER),
             tuned_f1=weighted_f1(actual, made.numbers),
             f1_by_k=f1_by_k,
         )
 
 
-def split_queries(queries: EmbeddedProducts, label: LabelField, seed: int) -> npt.NDArray[np.bool_]:
-    """Draws the queries that tune, bool (Q,); the others are reported.
+def fit_probability(predictions: Predictions, is_right: Bools) -> Curve:
+    """Fits the probability that a label is right, bool (Q,), to its margin."""
+    if is_right.all() or not is_right.any():  # Laplace's rule: certainty is not shown by examples
+        share = (int(is_right.sum()) + 1) / (len(is_right) + 2)
+        return Curve(scores=(0.0,), probabilities=(share,))
+    return fit_curve(ScoredPairs(scores=predictions.margins, is_match=is_right))
 
-    Offers of one group stay together, unless the group is what is predicted, by itself or as the
-    category that it stands for: then both halves must show the same labels.
+
+def label_probabilities(predictions: Predictions, curve: Curve) -> Doubles:
+    """Returns the probability that each label is right, 0 without a label (Q,)."""
+    return np.where(predictions.numbers >= 0, curve.probability(predictions.margins), 0.0)
+
+
+def split_queries(queries: EmbeddedProducts, label: LabelField, seed: int) -> npt.NDArray[np.bool_]:
+    """Draws the queries that tune, bool (Q,); the others, of other clusters, are reported."""
+    return split_halves(clusters_of(queries, label), seed)
+
+
+def clusters_of(queries: EmbeddedProducts, label: LabelField) -> Sequence[str]:
+    """Returns what each offer belongs to: offers of one group are right and wrong together.
+
+    Each is by itself where the group is what is predicted, or as the category that it stands for:
+    then both halves must show the same labels.
     """
     labels = labels_of(queries, label)
     grouped = {pair for pair in zip(queries.groups, labels, strict=True) if pair[0]}
     groups, predicted = (set(each) for each in zip(*grouped, strict=True)) if grouped else ((), ())
     if len(grouped) == len(groups) == len(predicted):
-        queries = replace(queries, groups=("",) * len(queries))
-    return split_halves(queries.clusters, seed)
+        return queries.product_ids
+    return queries.clusters
 
 
-def _quality(actual: Ints, made: Predictions, choice: Choice) -> LabelQuality:
+def _quality(
+    actual: Ints, made: Predictions, choice: Choice, clusters: Sequence[str], target: float
+) -> LabelQuality:
     is_right = made.numbers == actual
-    each = [str(row) for row in range(len(actual))]
-    probabilities = choice.curve.probability(made.margins)
+    probabilities = label_probabilities(made, choice.curve)
     return LabelQuality(
         query_count=len(actual),
         unseen_count=int((actual == UNSEEN).sum()),
         weighted_f1=weighted_f1(actual, made.numbers),
-        accuracy=estimate_means({"": is_right.astype(np.float64)}, each)[""],
-        abstention=evaluate_margin(made, is_right, choice.margin),
-        calibration_error=measure_reliability(probabilities, is_right, each).error,
+        accuracy=estimate_means({"": is_right.astype(np.float64)}, clusters)[""],
+        answered=measure_coverage(
+            probabilities, is_right, probabilities >= choice.threshold(target), target
+        ),
+        calibration_error=measure_reliability(probabilities, is_right, clusters).error,
     )

@@ -5,7 +5,6 @@ For KazanExpress the answer is saved beside it: the categories of products of un
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,21 +29,23 @@ from twinshelf.training.categories.category_evaluator import (
     split_queries,
 )
 from twinshelf.training.categories.category_labels import Labels, labels_of
-from twinshelf.training.categories.category_results import CategoriesResult, Choice, MethodResult
+from twinshelf.training.categories.category_results import (
+    RESULTS,
+    CategoriesResult,
+    MethodResult,
+    read_choices,
+)
 from twinshelf.training.categories.mlp import load_head, save_head
 from twinshelf.training.evaluation.category_vote import UNKNOWN
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts, Embedder
-from twinshelf.training.files import made_of
 from twinshelf.training.runs.tracking import Outcome, save_outcome
-
-RESULTS = "categories.json"
 
 
 def predict_categories(options: CategoryOptions) -> CategoriesResult:
     """Tunes and evaluates both methods, and saves categories.json with the networks.
 
-    Patterns that no query has are left out. The results go to the loggers of the run's training as
-    well.
+    Patterns that no query or no product has are left out. The results go to the loggers of the
+    run's training as well.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -60,19 +61,19 @@ def predict_categories(options: CategoryOptions) -> CategoriesResult:
     results: dict[str, Mapping[str, MethodResult]] = {}
     used: dict[str, tuple[LabelledGallery, TunedMethods]] = {}
     for pattern in config.patterns:
-        needed = (reported,) if options.chosen else (reported, tuning)
-        if not all(queries.with_pattern(pattern).any() for queries in needed):
-            embedder.notes.append(f"too few queries have what {pattern!r} needs")
-            continue
         rows = LabelledGallery.of(
             gallery, pattern, labels=labels, config=config, fusion_weight=embedder.fusion_weight
         )
+        asked = (reported,) if options.chosen else (reported, tuning)
+        if not (len(rows.products) and all(each.with_pattern(pattern).any() for each in asked)):
+            embedder.notes.append(f"too few queries or products have what {pattern!r} needs")
+            continue
         tuned = earlier.get(pattern) if options.chosen else rows.tune(tuning, reported)
         if tuned is None:
             raise ValueError(f"nothing was chosen for {pattern} before: tune it first")
         results[pattern], used[pattern] = rows.evaluate(reported, tuned), (rows, tuned)
     if not results:
-        raise ValueError(f"no query has what any of {config.patterns} needs")
+        raise ValueError(f"no query, or no product, has what any of {config.patterns} needs")
     folder = options.results_folder
     if options.kazanexpress is not None:
         answer_kazanexpress(options.kazanexpress, folder, results, used, embedder)
@@ -154,7 +155,7 @@ def _read_queries(
     label = options.config.label
     queries = _embed("queries", given, options, embedder)
     if options.chosen is not None:
-        embedder.notes.append(f"K, margins and networks are those of {options.chosen}")
+        embedder.notes.append(f"K, thresholds and networks are those of {options.chosen}")
         return queries, queries
     if options.validation is not None:
         return _embed("queries", (options.validation,), options, embedder), queries
@@ -195,25 +196,14 @@ def _read_choices(folder: Path, label: str) -> tuple[Labels, dict[str, TunedMeth
         FileNotFoundError: If there is no such result, or a network is missing.
         ValueError: If it is no result of ours, or of another label.
     """
-    path = folder / RESULTS
-    if not path.is_file():
-        raise FileNotFoundError(f"no {RESULTS} in {folder}: run training.categories first")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["label"] != label:
-            raise ValueError(f"{path} predicts the {values['label']}, not the {label}")
-        labels = Labels(names=tuple(values["labels"]))
-        return labels, {
-            pattern: TunedMethods(
-                choices={name: made_of(Choice, each["choice"]) for name, each in methods.items()},
-                head=load_head(_head_path(folder, pattern), len(labels.names))
-                if "mlp" in methods
-                else None,
-            )
-            for pattern, methods in values["patterns"].items()
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not of training.categories: {error!r}") from error
+    names, choices = read_choices(folder, label)
+    return Labels(names=names), {
+        pattern: TunedMethods(
+            choices=methods,
+            head=load_head(_head_path(folder, pattern), len(names)) if "mlp" in methods else None,
+        )
+        for pattern, methods in choices.items()
+    }
 
 
 def _head_path(folder: Path, pattern: str) -> Path:

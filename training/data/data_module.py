@@ -201,12 +201,12 @@ class ProductDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Decodes the photos, on one process of each machine."""
-        self._open_photos()
+        self.photos = self._open_photos()
 
     def setup(self, stage: str) -> None:
         """Maps the decoded photos."""
         del stage
-        self.photos = self._open_photos()
+        self.photos = self.photos or self._open_photos()
 
     def train_dataloader(self) -> DataLoader[Row]:
         """Returns batches of P groups with K varied rows each."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from twinshelf.training.catalogues.lookup import blocks
 from twinshelf.training.files import Step, atomic_write, file_state, write_json
 from twinshelf.training.preprocessing import images
 from twinshelf.training.preprocessing.settings import PreprocessingError, PreprocessingSettings
 
 RGB = 3
 THREAD_COUNT = 2
+WAITING_COUNT = 1024  # photos that the threads are given at once
 logger = logging.getLogger(__name__)
 
 
@@ -31,15 +35,15 @@ class Pixels:
     """
 
     array: npt.NDArray[np.uint8]
-    rows: dict[Path, int]
+    rows: dict[str, int]  # a path takes four times the memory
 
     def readable(self, paths: Sequence[Path]) -> list[Path]:
         """Returns those of some photos that could be decoded."""
-        return [path for path in paths if path in self.rows]
+        return [path for path in paths if str(path) in self.rows]
 
     def read(self, path: Path) -> npt.NDArray[np.uint8]:
         """Returns the pixels of a photo that could be decoded (3, S, S)."""
-        return np.array(self.array[self.rows[path]])
+        return np.array(self.array[self.rows[str(path)]])
 
 
 class PhotoFiles:
@@ -85,7 +89,7 @@ def decode_once(paths: Iterable[Path], settings: PreprocessingSettings, cache: P
         settings: How they become pixels.
         cache: Folder of the files; made when missing.
     """
-    unique = sorted(set(paths))
+    unique = sorted(set(map(str, paths)))
     shape = (len(unique), RGB, settings.image_size_px, settings.image_size_px)
     if not unique:
         return Pixels(array=np.zeros(shape, dtype=np.uint8), rows={})
@@ -104,12 +108,12 @@ def decode_once(paths: Iterable[Path], settings: PreprocessingSettings, cache: P
             write_json(report, failures)
     for name, reason in failures.items():
         logger.warning("left out photo %s: %s", name, reason)
-    rows = {path: row for row, path in enumerate(unique) if str(path) not in failures}
+    rows = {path: row for row, path in enumerate(unique) if path not in failures}
     return Pixels(array=np.memmap(data, dtype=np.uint8, mode="r", shape=shape), rows=rows)
 
 
 def _decode_to_file(
-    paths: Sequence[Path], settings: PreprocessingSettings, target: Path, shape: tuple[int, ...]
+    paths: Sequence[str], settings: PreprocessingSettings, target: Path, shape: tuple[int, ...]
 ) -> dict[str, Exception]:
     """Returns which photos could not be decoded, and why."""
     failures: dict[str, Exception] = {}
@@ -118,19 +122,22 @@ def _decode_to_file(
     def decode(row: int) -> None:
         """Fills one row of the file; a photo that cannot be read leaves it black."""
         try:
-            array[row] = images.decode_image(paths[row].read_bytes(), settings)
+            array[row] = images.decode_image(Path(paths[row]).read_bytes(), settings)
         except (PreprocessingError, OSError) as error:
-            failures[str(paths[row])] = error
+            failures[paths[row]] = error
 
     # Pillow decodes outside of the interpreter lock.
     with ThreadPoolExecutor(max_workers=THREAD_COUNT) as pool:
-        list(pool.map(decode, range(len(paths))))
+        for rows in blocks(range(len(paths)), WAITING_COUNT):
+            list(pool.map(decode, rows))
     array.flush()
     return failures
 
 
-def _content_key(paths: Sequence[Path], settings: PreprocessingSettings) -> str:
+def _content_key(paths: Sequence[str], settings: PreprocessingSettings) -> str:
     limits = (settings.max_pixels, settings.max_decode_ms, settings.max_decode_mb)
-    options = [repr((settings.image_size_px, settings.resize, *limits))]
-    options += [f"{path.absolute()} {file_state(path)}" for path in paths]
-    return Step(name="decode", module=images.__name__, options=tuple(options)).digest()[:32]
+    photos = hashlib.sha256()
+    for path in map(Path, paths):
+        photos.update(os.fsencode(f"{path.absolute()} {file_state(path)}\n"))
+    options = (repr((settings.image_size_px, settings.resize, *limits)), photos.hexdigest())
+    return Step(name="decode", module=images.__name__, options=options).digest()[:32]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch.utils.data import Sampler
 
 from twinshelf.training.catalogues.mapped_products import Numbers
+from twinshelf.training.catalogues.splits import firsts_of
 from twinshelf.training.data.data_config import SamplerConfig
 
 
@@ -19,7 +20,7 @@ class GroupBatchSampler(Sampler[list[int]]):
     A row of a group is repeated only when the group has fewer than K; a group of one row therefore
     meets itself under another augmentation. An epoch has about as many rows as the data. Every
     process of a distributed run computes the same epoch and takes its own batches of it, equally
-    many. When there are fewer than P groups a batch holds them all.
+    many. When there are fewer than P groups, two at least, a batch holds them all.
 
     Args:
         groups: Group number of each row (N).
@@ -29,9 +30,6 @@ class GroupBatchSampler(Sampler[list[int]]):
         categories: Category of each row, numbered by name (N).
         rank: Number of this process.
         process_count: Processes of the run.
-
-    Raises:
-        ValueError: If there are fewer than two groups: nothing could be told apart.
     """
 
     def __init__(
@@ -48,14 +46,12 @@ class GroupBatchSampler(Sampler[list[int]]):
         self.config, self.seed = config, seed
         self.rank, self.process_count = rank, process_count
         # Arrays, since lists of every group would take more memory than the products.
-        _, first_rows, sizes = np.unique(groups, return_index=True, return_counts=True)
-        if len(sizes) < 2:
-            raise ValueError(f"training needs two groups or more, got {len(sizes)}")
         self.rows = np.argsort(groups, kind="stable")
-        self.ends = np.cumsum(sizes)
-        self.sizes = sizes
+        starts = firsts_of(groups[self.rows])
+        self.sizes = sizes = np.diff(starts, append=len(groups))
+        self.ends = starts + sizes
         self.is_catalogue = is_catalogue
-        self.categories = np.unique(categories[first_rows], return_inverse=True)[1]
+        self.categories = np.unique(categories[self.rows[starts]], return_inverse=True)[1]
         self.epoch = 0
         self.group_count = min(config.groups_per_batch, len(sizes))
         per_step = self.group_count * config.rows_per_group

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinshelf.training.catalogues.mapped_products import (
@@ -82,7 +83,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
 
     Raises:
         FileNotFoundError: If a table is missing.
-        ValueError: If it is none that `make data` writes.
+        ValueError: If it is none that `make data` writes, or there are no two groups to tell apart.
     """
     paths = [Path(config.folder) / f"{name}.parquet" for name in ("train", "queries", "gallery")]
     if missing := [path for path in paths if not path.is_file()]:
@@ -96,6 +97,8 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
             "in their group; the last epoch is kept, and both modalities weigh the same"
         )
     data = _label(kept, validation, gallery)
+    if data.group_count < 2:
+        raise ValueError(f"training needs two groups or more, got {data.group_count}")
     if len(gallery) <= config.validation_limit:
         return data
     is_asked = np.isin(data.gallery.labels, data.validation.labels)
@@ -103,9 +106,7 @@ def load_training_data(config: DataConfig, seed: int) -> TrainingData:
     # What is asked for first, then others by chance.
     chosen = order[np.argsort(~is_asked[order], kind="stable")]
     searched = np.sort(chosen[: max(config.validation_limit, int(is_asked.sum()))])
-    return TrainingData(
-        train=data.train, validation=data.validation, gallery=data.gallery.take(searched)
-    )
+    return replace(data, gallery=data.gallery.take(searched))
 
 
 def text_fields(product: Product) -> dict[str, str | Mapping[str, str]]:
@@ -115,16 +116,19 @@ def text_fields(product: Product) -> dict[str, str | Mapping[str, str]]:
 
 def _label(*parts: MappedProducts) -> TrainingData:
     """Numbers the groups, in the order in which they first appear."""
-    starts = np.cumsum([len(part) for part in parts])[:-1]
-    columns = [part.texts("group") for part in parts]
-    groups = np.concatenate(number_texts(*columns))
-    part_ids = number_texts(*(part.texts("product_id") for part in parts))
-    is_alone = np.concatenate([pc.utf8_length(column).to_numpy() == 0 for column in columns])
-    keys = np.where(is_alone, len(groups) + np.concatenate(part_ids), groups)
-    _, firsts, numbers = np.unique(keys, return_index=True, return_inverse=True)
-    labels = np.argsort(np.argsort(firsts))[numbers]
     train, validation, gallery = (
-        TrainingRows(products=part, labels=own, is_catalogue=np.isin(ids, part_ids[-1]))
-        for part, own, ids in zip(parts, np.split(labels, starts), part_ids, strict=True)
+        TrainingRows(products=part, labels=labels, is_catalogue=part.are_in(parts[-1]))
+        for part, labels in zip(parts, number_texts(*map(_name_groups, parts)), strict=True)
     )
     return TrainingData(train=train, validation=validation, gallery=gallery)
+
+
+def _name_groups(products: MappedProducts) -> pa.ChunkedArray:
+    """Returns the groups; a product without one has its own, called by its identifier."""
+    groups = products.texts("group")
+    is_alone = pc.equal(groups, "")
+    if not pc.any(is_alone).as_py():
+        return groups
+    mark = pa.scalar("\0", pa.large_string())  # no group is called so
+    own = pc.binary_join_element_wise(mark, products.texts("product_id"), mark)
+    return pc.if_else(is_alone, own, groups)

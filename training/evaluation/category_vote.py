@@ -21,25 +21,6 @@ NEIGHBOUR_COUNT = 10
 TEMPERATURE = 0.07
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CategoryQuality:
-    """How well categories were predicted.
-
-    Attributes:
-        neighbour_count: Candidates that voted, at most.
-        query_count: Queries with a known category.
-        unseen_count: Those whose category no gallery product has: they count as wrong.
-        accuracy: Share predicted right, 0 to 1; NaN without queries.
-        weighted_f1: F1 per category, weighted by its queries, 0 to 1; NaN without queries.
-    """
-
-    neighbour_count: int
-    query_count: int
-    unseen_count: int
-    accuracy: float
-    weighted_f1: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Votes:
     """The candidates of each query as voters.
@@ -96,10 +77,10 @@ def weighted_f1(actual: Sequence[str] | Ints, predicted: Sequence[str] | Ints) -
     return float(f1_score(actual, predicted, average="weighted", zero_division=0))
 
 
-def evaluate_categories(
+def vote_f1(
     actual: Sequence[str], candidates: Candidates, gallery_categories: Sequence[str]
-) -> CategoryQuality:
-    """Predicts the category of each query that has one by `NEIGHBOUR_COUNT` votes, and compares.
+) -> float:
+    """Returns the weighted F1 of categories by `NEIGHBOUR_COUNT` votes; NaN where none is known.
 
     Args:
         actual: Category of each query; "" leaves it out.
@@ -108,13 +89,5 @@ def evaluate_categories(
     """
     names = pd.Index(sorted({*actual, *gallery_categories} - {""}))
     ours, theirs = (names.get_indexer(pd.Index(each)) for each in (actual, gallery_categories))
-    known = ours >= 0
-    predicted = Votes.of(candidates, theirs).winners(NEIGHBOUR_COUNT)[known]
-    truth = ours[known]
-    return CategoryQuality(
-        neighbour_count=NEIGHBOUR_COUNT,
-        query_count=len(truth),
-        unseen_count=int((~np.isin(truth, theirs)).sum()),
-        accuracy=float((truth == predicted).mean()) if len(truth) else float("nan"),
-        weighted_f1=weighted_f1(truth, predicted),
-    )
+    predicted = Votes.of(candidates, theirs).winners(NEIGHBOUR_COUNT)
+    return weighted_f1(ours[ours >= 0], predicted[ours >= 0]) if any(gallery_categories) else np.nan

@@ -82,9 +82,6 @@ class EmbeddedProducts:
         product_ids: Identifiers.
         groups: Groups; "" where unknown.
         categories: Categories; "" where unknown.
-
-    Raises:
-        ValueError: If the counts differ.
     """
 
     embeddings: ProductEmbeddings
@@ -92,26 +89,17 @@ class EmbeddedProducts:
     groups: tuple[str, ...]
     categories: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        counts = [len(self.product_ids), len(self.groups), len(self.categories)]
-        if set(counts) != {len(self.embeddings)}:
-            raise ValueError(
-                f"{len(self.embeddings)} embeddings need as many ids, groups and categories, "
-                f"got {counts}"
-            )
-
     def __len__(self) -> int:
         return len(self.embeddings)
 
     def rows(self, selection: Rows) -> EmbeddedProducts:
         """Returns the selected products, chosen by number or by a mask."""
         numbers = np.arange(len(self))[selection]
-        return EmbeddedProducts(
-            embeddings=self.embeddings.rows(numbers),
-            product_ids=tuple(self.product_ids[number] for number in numbers),
-            groups=tuple(self.groups[number] for number in numbers),
-            categories=tuple(self.categories[number] for number in numbers),
-        )
+        texts = {
+            name: tuple(getattr(self, name)[number] for number in numbers)
+            for name in ("product_ids", "groups", "categories")
+        }
+        return EmbeddedProducts(embeddings=self.embeddings.rows(numbers), **texts)
 
     @property
     def clusters(self) -> tuple[str, ...]:
@@ -124,14 +112,9 @@ class EmbeddedProducts:
     def judged_against(
         self, gallery: EmbeddedProducts
     ) -> tuple[EmbeddedProducts, EmbeddedProducts]:
-        """Takes groups that are identifiers of products for the groups of those.
+        """Takes groups that are identifiers of products of a gallery for the groups of those.
 
-        Args:
-            gallery: The products.
-
-        Returns:
-            The offers whose product is there, and the gallery, both with groups that tell products
-            apart.
+        Returns the offers whose product is there, and the gallery; groups tell products apart.
         """
         names = gallery.clusters
         group_of = dict(zip(gallery.product_ids, names, strict=True))
@@ -180,8 +163,8 @@ class Embedder:
 
     @property
     def fusion_weight(self) -> float:
-        """The share of the image where both modalities count, 0 to 1."""
-        return self.encoder.model.fusion.image_share()
+        """The weight of the image where both modalities count, 0 to 1."""
+        return self.encoder.model.fusion.plain_weight()
 
     def read(
         self, name: str, paths: Sequence[Path], columns: Mapping[str, Sequence[str]]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.names.columns import read_column_mapping
-from twinshelf.training.command_line import Device, option, text_option
+from twinshelf.server.command_line import option, text_option
+from twinshelf.training.command_line import Device
 
 RESULTS = "evaluation.json"
 OTHER_DATA = "evaluations"
@@ -61,7 +62,7 @@ class EvaluationOptions:
             the judged products of the held-out queries as well.
         tune: With --queries or --gallery: fit thresholds on half of these queries instead of taking
             those of the run.
-        no_plots: Draw nothing.
+        plots: Draw curves.
     """
 
     run: Path
@@ -73,7 +74,7 @@ class EvaluationOptions:
     config: EvaluationConfig = EvaluationConfig()
     judgements: Path | None = None
     tune: bool = False
-    no_plots: bool = False
+    plots: bool = True
 
     @property
     def is_own_data(self) -> bool:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twinshelf.training.evaluation.category_vote import CategoryQuality
 from twinshelf.training.evaluation.intervals import Estimate
 from twinshelf.training.evaluation.match_worlds import WorldQuality
 from twinshelf.training.evaluation.tuning import Tuning
@@ -34,19 +33,16 @@ class HeldOutQuality:
     """What was tuned is worth on queries that did not tune it.
 
     Attributes:
-        query_count: Queries that the thresholds were tried on.
-        tuned_elsewhere: Whether the tuning is of an earlier evaluation, so that it is
-            tried on all queries; else thresholds are of the other half of them.
+        query_count: Queries that the thresholds were tried on: one half, thresholds being of the
+            other, or all where the tuning is of an earlier evaluation.
         worlds: "closed" and "open" to what match probabilities are worth there, on all queries that
             have a relevant product; unless tuned elsewhere, each by a model fitted to others.
         matches: Quality at the threshold of the target precision, among the near candidates.
         pairs: Quality at the pair threshold, among all candidates.
-        row_f1: Mean F1 per row at the row threshold; queries without a relevant product
-            count.
+        row_f1: Mean F1 per row by its rule; queries without a relevant product count.
     """
 
     query_count: int
-    tuned_elsewhere: bool
     worlds: Mapping[str, WorldQuality]
     matches: PairQuality
     pairs: PairQuality
@@ -65,9 +61,8 @@ class PatternResult:
         itself_count: Queries that are in the gallery; they are left out of their own search.
         metrics: Metric to mean and interval, over the queries that have a relevant product.
         recall_by_k: K to mean R@K.
-        accuracy_by_k: K to mean Acc@K.
         pair_average_precision: PR-AUC of all candidate pairs, of all queries.
-        categories: Quality of category prediction; None when no query or product has one.
+        category_f1: Weighted F1 of voted categories, 0 to 1; NaN when no query or product has one.
         by_category: Category to its retrieval metrics.
         tuning: Curve and thresholds; None when they could not be fitted.
         held_out: Quality of the tuning; None when there is none.
@@ -80,9 +75,8 @@ class PatternResult:
     itself_count: int
     metrics: Mapping[str, Estimate]
     recall_by_k: Mapping[int, float]
-    accuracy_by_k: Mapping[int, float]
     pair_average_precision: float
-    categories: CategoryQuality | None
+    category_f1: float
     by_category: Mapping[str, CategoryBreakdown]
     tuning: Tuning | None
     held_out: HeldOutQuality | None
@@ -96,7 +90,7 @@ class EvaluationResult:
     Attributes:
         query_count: Queries read.
         gallery_count: Products searched.
-        fusion_weight: w, the share of the image in "both".
+        fusion_weight: w, the weight of the image in "both".
         confidence: Share of bootstrap resamples inside of the intervals.
         target_precision: Precision that the match threshold is to reach.
         patterns: Results by modality pattern; a pattern that no query has is absent.

@@ -70,7 +70,7 @@ def evaluate_run(options: EvaluationOptions) -> EvaluationResult:
     outcome = Outcome(
         name=options.name,
         results=folder / RESULTS,
-        plots=save_plots(result, evaluation.pairs, folder / PLOTS) if not options.no_plots else (),
+        plots=save_plots(result, evaluation.pairs, folder / PLOTS) if options.plots else (),
         files=_save_calibration(result, options.run, config.match_prior) if is_of_run else (),
     )
     save_outcome(embedder.tracked_run, outcome, result)

@@ -131,14 +131,17 @@ def _probabilities(pattern: PatternResult) -> Mapping[str, str]:
 
 
 def _quality(pattern: PatternResult, target_precision: float) -> Mapping[str, str]:
-    found, tuning, categories = pattern.held_out, pattern.tuning, pattern.categories
+    found, tuning = pattern.held_out, pattern.tuning
     precision = f"precision there (target {target_precision:g})"
     return {
         "PR-AUC of pairs": figure_text(pattern.pair_average_precision),
         "F1 of pairs": figure_text(found.pairs.f1) if found else ABSENT,
         "F1 per row": str(found.row_f1) if found else ABSENT,
+        "its threshold, matches at least": f"{tuning.row_threshold:.3f}, {tuning.least_row_count}"
+        if tuning
+        else ABSENT,
         "threshold": figure_text(tuning.match_threshold) if tuning else ABSENT,
         precision: figure_text(found.matches.precision) if found else ABSENT,
         "recall there": figure_text(found.matches.recall) if found else ABSENT,
-        "weighted F1 of categories": figure_text(categories.weighted_f1) if categories else ABSENT,
+        "weighted F1 of categories": figure_text(pattern.category_f1),
     }

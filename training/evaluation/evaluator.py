@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twinshelf.training.catalogues.splits import split_halves
-from twinshelf.training.evaluation.category_vote import evaluate_categories
+from twinshelf.training.evaluation.category_vote import vote_f1
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_config import SEED, EvaluationConfig
 from twinshelf.training.evaluation.evaluation_results import (
@@ -81,7 +81,7 @@ def evaluate(
     Args:
         queries: Held-out offers.
         gallery: Products to search.
-        fusion_weight: w, the share of the image in "both", 0 to 1.
+        fusion_weight: w, the weight of the image in "both", 0 to 1.
         config: How it is done.
         tunings: Those of an earlier evaluation, to be tried on all queries; None tunes thresholds
             on one half of the queries, by group, and tries them on the other.
@@ -151,11 +151,6 @@ def evaluate_search(
         everything = np.ones(len(queries), dtype=np.bool_)
         models = _by_weight([*tuning.match_models, *beside])
         held_out = try_tuning(search, tuning, everything, [(everything, models)])
-    categories = None
-    if any(queries.categories) and any(gallery.categories):
-        categories = evaluate_categories(
-            queries.categories, search.found.candidates, gallery.categories
-        )
     return PatternResult(
         pattern=pattern,
         query_count=len(queries),
@@ -163,9 +158,8 @@ def evaluate_search(
         itself_count=int(search.lists.has_itself.sum()),
         metrics=estimate_means(values, queries.clusters),
         recall_by_k={k: metrics.mean(metrics.recall_at(ranks, k)) for k in CURVE_KS},
-        accuracy_by_k={k: metrics.mean(metrics.accuracy_at(ranks, k)) for k in CURVE_KS},
         pair_average_precision=average_precision_of_pairs(candidate_pairs(search.lists)),
-        categories=categories,
+        category_f1=vote_f1(queries.categories, search.found.candidates, gallery.categories),
         by_category=break_down(values, queries.categories),
         tuning=tuning,
         held_out=held_out,
@@ -251,7 +245,7 @@ def try_tuning(
     """Tries thresholds on the chosen queries, and models on those with a relevant product."""
     lists = search.lists.rows(held_out)
     clusters = np.array(search.queries.clusters, dtype=object)
-    values = {"row F1": row_f1(lists, tuning.row_threshold)}
+    values = {"row F1": row_f1(lists, tuning.row_threshold, tuning.least_row_count)}
     worlds = {}
     if (has_match := search.lists.relevant_counts > 0).any():
         worlds = evaluate_worlds(
@@ -262,7 +256,6 @@ def try_tuning(
         )
     return HeldOutQuality(
         query_count=int(held_out.sum()),
-        tuned_elsewhere=bool(held_out.all()),
         worlds=worlds,
         matches=quality_at(candidate_pairs(lists, NEAR_COUNT), tuning.match_threshold),
         pairs=quality_at(candidate_pairs(lists), tuning.pair_threshold),

@@ -7,7 +7,7 @@ no others, are ordered by score, and the order is measured by NDCG with a gain f
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from twinshelf.client.files.rows import BadRow
 from twinshelf.training.catalogues.esci import read_esci
 from twinshelf.training.catalogues.lookup import blocks
 from twinshelf.training.catalogues.product import QueryProduct
+from twinshelf.training.catalogues.reading import usable_rows
 from twinshelf.training.evaluation.embedded_products import (
     MOST_BAD_ROWS_LOGGED,
     Embedder,
@@ -116,15 +117,8 @@ def evaluate_searches(options: EvaluationOptions, place: Path) -> JudgedResult:
     paths = (options.queries,) if options.queries else ()
     wanted = {row.product_id for row in embedder.read("queries", paths, options.columns)}
     bad_rows: list[BadRow] = []
-
-    def chosen() -> Iterator[QueryProduct]:
-        for row in judgements:
-            if isinstance(row, BadRow):
-                bad_rows.append(row)
-            elif row.query_id in wanted:
-                yield row
-
-    judged = score_pairs(embedder, chosen())
+    chosen = (row for row in usable_rows(judgements, bad_rows) if row.query_id in wanted)
+    judged = score_pairs(embedder, chosen)
     for row in bad_rows[:MOST_BAD_ROWS_LOGGED]:
         logger.warning("left out %s", row)
     if not judged.gains.any():

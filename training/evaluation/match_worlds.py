@@ -15,7 +15,12 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from twinshelf.training.catalogues.splits import fold_numbers
-from twinshelf.training.evaluation.reliability import Reliability, measure_reliability
+from twinshelf.training.evaluation.reliability import (
+    Coverage,
+    Reliability,
+    measure_coverage,
+    measure_reliability,
+)
 from twinshelf.training.retrieval.match_probability import (
     Floats,
     MatchModel,
@@ -31,21 +36,6 @@ PRECISIONS = (0.9, 0.95, 0.99)
 LEAST_CATEGORY_OFFERS = 100
 # Offers, bool (Q,), and the models that are tried on them.
 TriedModels = tuple[npt.NDArray[np.bool_], Sequence[MatchModel]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """How many first matches are taken at a target precision.
-
-    Attributes:
-        share: Share of the offers whose first match is taken, 0 to 1.
-        precision: Share of those that are right; NaN when none is taken.
-        oracle_share: What the best threshold, chosen with the answers known, would take.
-    """
-
-    share: float
-    precision: float
-    oracle_share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +162,7 @@ def _measure(world: _World, clusters: Sequence[str], categories: Sequence[str]) 
         mean_probability=float(first.mean()),
         accuracy=float(is_right.mean()),
         coverage={
-            f"{target:g}": _coverage(first, is_right, world.is_taken[target], target)
+            f"{target:g}": measure_coverage(first, is_right, world.is_taken[target], target)
             for target in PRECISIONS
         },
         has_match_auroc=float(roc_auc_score(holds, 1 - world.no_match))
@@ -183,17 +173,4 @@ def _measure(world: _World, clusters: Sequence[str], categories: Sequence[str]) 
             for name, rows in rows_of.items()
             if name and len(rows) >= LEAST_CATEGORY_OFFERS
         },
-    )
-
-
-def _coverage(
-    given: Floats, is_right: npt.NDArray[np.bool_], is_taken: npt.NDArray[np.bool_], target: float
-) -> Coverage:
-    order = np.argsort(-given, kind="stable")
-    precision = np.cumsum(is_right[order]) / np.arange(1, len(order) + 1)
-    reached = np.flatnonzero(precision >= target)
-    return Coverage(
-        share=float(is_taken.mean()),
-        precision=float(is_right[is_taken].mean()) if is_taken.any() else float("nan"),
-        oracle_share=(int(reached[-1]) + 1) / len(order) if len(reached) else 0.0,
     )

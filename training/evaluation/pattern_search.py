@@ -27,23 +27,26 @@ def candidate_pairs(lists: OfferLists, count: int | None = None) -> ScoredPairs:
     )
 
 
-def row_f1(lists: OfferLists, threshold: float) -> Floats:
+def row_f1(lists: OfferLists, threshold: float, least_count: int = 0) -> Floats:
     """Returns each query's F1 of the candidates at or above a threshold, 0 to 1 (Q,).
 
+    The first ones are accepted whatever their score, as many as `least_count` says.
     A query without relevant items has 1 exactly when it gets no match; it is counted in, for not
     matching is half of the job.
 
     Source: "mean F1" of Kaggle's Shopee Price Match Guarantee (2021), where a row matches itself.
     """
-    accepted = np.isfinite(lists.scores) & (lists.scores >= threshold)
+    is_first = np.arange(lists.scores.shape[1]) < least_count
+    accepted = np.isfinite(lists.scores) & ((lists.scores >= threshold) | is_first)
     hits = (lists.is_match & accepted).sum(axis=1)
     return _f1(lists, hits, accepted.sum(axis=1))
 
 
-def best_row_threshold(lists: OfferLists) -> float:
-    """Returns the threshold with the highest mean of `row_f1`; of equals the highest.
+def best_row_rule(lists: OfferLists) -> tuple[float, int]:
+    """Returns threshold and least count, 0 or 1, with the highest mean of `row_f1`.
 
-    When accepting nothing is best it lies just above the highest score.
+    Of equals the lower count, then the higher threshold; where nothing more is to be accepted it
+    lies just above the highest score.
 
     Raises:
         ValueError: If there is no candidate at all.
@@ -58,14 +61,16 @@ def best_row_threshold(lists: OfferLists) -> float:
     after = np.stack([_f1(lists, hits[:, k - 1], np.full(len(hits), k)) for k in places], axis=1)
     nothing = np.zeros(len(hits), dtype=np.int64)
     before = np.concatenate([_f1(lists, nothing, nothing)[:, None], after[:, :-1]], axis=1)
-    scores, changes = lists.scores[valid], (after - before)[valid]
-    order = np.argsort(-scores, kind="stable")
-    scores, gains = scores[order], np.cumsum(changes[order])
-    lasts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
-    best = lasts[np.argmax(np.round(gains[lasts], 9))]
-    if gains[best] <= 0:
-        return float(np.nextafter(scores[0], np.inf))
-    return float(scores[best])
+    changes, top = (after - before)[valid], np.nextafter(lists.scores[valid].max(), np.inf)
+    rules = []
+    for least_count in (0, 1):
+        scores = np.where(places <= least_count, top, lists.scores)[valid]
+        order = np.argsort(-scores, kind="stable")
+        scores, gains = np.append(top, scores[order]), np.append(0, np.cumsum(changes[order]))
+        lasts = np.flatnonzero(np.append(np.diff(scores) < 0, True))
+        best = lasts[np.argmax(np.round(gains[lasts], 9))]
+        rules.append((round(gains[best], 9), float(scores[best]), least_count))
+    return max(rules, key=lambda rule: rule[0])[1:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,7 +80,7 @@ class Search:
     Attributes:
         queries: The queries that have the pattern.
         gallery: Products that were searched.
-        image_weight: Share of the photo in the score, 0 to 1.
+        image_weight: Weight of the image in the score, 0 to 1.
         found: What the search found.
         lists: The candidates with their labels, by query.
     """

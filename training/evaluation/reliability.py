@@ -1,4 +1,4 @@
-"""Reliability: whether what is given a probability comes true that often."""
+"""Reliability: whether what is given a probability comes true as often, and what is taken of it."""
 
 from __future__ import annotations
 
@@ -44,6 +44,21 @@ class Reliability:
     bins: tuple[ReliabilityBin, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How many first matches, or labels, are taken at a target precision.
+
+    Attributes:
+        share: Share of the offers of which it is taken, 0 to 1.
+        precision: Share of those that are right; NaN when none is taken.
+        oracle_share: What the best threshold, chosen with the answers known, would take.
+    """
+
+    share: float
+    precision: float
+    oracle_share: float
+
+
 def measure_reliability(
     probabilities: Floats, is_true: npt.NDArray[np.bool_], clusters: Sequence[str]
 ) -> Reliability:
@@ -83,6 +98,20 @@ def measure_reliability(
             for n, p, t in zip(counts, given, true, strict=True)
             if n
         ),
+    )
+
+
+def measure_coverage(
+    given: Floats, is_right: npt.NDArray[np.bool_], is_taken: npt.NDArray[np.bool_], target: float
+) -> Coverage:
+    """Measures what was taken of claims (P,) given probabilities, at a target precision."""
+    order = np.argsort(-given, kind="stable")
+    precision = np.cumsum(is_right[order]) / np.arange(1, len(order) + 1)
+    reached = np.flatnonzero(precision >= target)
+    return Coverage(
+        share=float(is_taken.mean()),
+        precision=float(is_right[is_taken].mean()) if is_taken.any() else float("nan"),
+        oracle_share=(int(reached[-1]) + 1) / len(order) if len(reached) else 0.0,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twinshelf.training.evaluation.pattern_search import best_row_threshold, candidate_pairs
+from twinshelf.training.evaluation.pattern_search import best_row_rule, candidate_pairs
 from twinshelf.training.retrieval.calibration import Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
 from twinshelf.training.retrieval.match_probability import MatchModel, OfferLists
@@ -23,6 +23,7 @@ class Tuning:
         match_threshold: Lowest score at which pairs reach the target precision.
         pair_threshold: Score with the best F1 of pairs.
         row_threshold: Score with the best F1 per row.
+        least_row_count: Matches of a row whatever their score, 0 or 1, for that F1.
         match_models: Probabilities of an offer's matches, fitted to all queries; for "both" also at
             weights on either side.
     """
@@ -31,6 +32,7 @@ class Tuning:
     match_threshold: float
     pair_threshold: float
     row_threshold: float
+    least_row_count: int
     match_models: tuple[MatchModel, ...]
 
 
@@ -45,10 +47,12 @@ def fit_tuning(
         ValueError: If the candidates are all matches or all non-matches.
     """
     near, pairs = candidate_pairs(lists, NEAR_COUNT), candidate_pairs(lists)
+    curve, (row_threshold, least_row_count) = fit_curve(near), best_row_rule(lists)
     return Tuning(
-        curve=fit_curve(near),
-        match_threshold=fit_threshold(near, target_precision=target_precision),
+        curve=curve,
+        match_threshold=fit_threshold(near, curve, target_precision=target_precision),
         pair_threshold=best_f1_threshold(pairs),
-        row_threshold=best_row_threshold(lists),
+        row_threshold=row_threshold,
+        least_row_count=least_row_count,
         match_models=tuple(match_models),
     )

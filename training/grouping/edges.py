@@ -57,15 +57,17 @@ class Edges:
         return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def neighbour_edges(neighbours: Candidates, rows: Ints, curve: Curve) -> Edges:
+def neighbour_edges(neighbours: Candidates, rows: Ints, curve: Curve, threshold: float) -> Edges:
     """Turns pairs of products that are both in the other's list into edges with probabilities.
 
     Args:
         neighbours: Neighbours of each product, numbered within the list (N, K).
         rows: Row of each of these products in the whole catalogue, rising, int64 (N,).
         curve: Score to probability.
+        threshold: Lowest score of an edge.
     """
-    places, columns = np.nonzero(neighbours.items >= 0)
+    # Most neighbours are none that matter: of a million products all of them take gigabytes.
+    places, columns = np.nonzero((neighbours.items >= 0) & (neighbours.scores >= threshold))
     others = neighbours.items[places, columns]
     scores = neighbours.scores[places, columns].astype(np.float64)
     small, large = np.minimum(places, others), np.maximum(places, others)

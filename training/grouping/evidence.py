@@ -1,15 +1,15 @@
-"""Evidence: for each modality pattern, the pairs that may be the same, and from which score on."""
+"""Evidence: for each modality pattern, the pairs that are probably the same."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from twinshelf.server.catalogue.groups.amounts import do_amounts_clash, read_amounts
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
-from twinshelf.training.grouping.edges import Edges, neighbour_edges, unite
+from twinshelf.training.grouping.edges import Edges, neighbour_edges
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
@@ -34,11 +34,11 @@ def gather_evidence(
     Args:
         products: The catalogue.
         calibration: Patterns without a curve are left out.
-        fusion_weight: w, the share of the image in "both", 0 to 1.
+        fusion_weight: w, the weight of the image in "both", 0 to 1.
         config: How neighbours are searched.
 
     Returns:
-        Modality pattern to all its neighbour pairs, whatever their score.
+        Modality pattern to the pairs that it accepts, by its threshold.
     """
     edges = {}
     for pattern, weight in pattern_weights(fusion_weight).items():
@@ -46,7 +46,9 @@ def gather_evidence(
         if pattern not in calibration.curves or len(rows) < 2:
             continue
         neighbours = nearest_products(products.embeddings.rows(rows), weight, config)
-        edges[pattern] = neighbour_edges(neighbours, rows, calibration.curves[pattern])
+        edges[pattern] = neighbour_edges(
+            neighbours, rows, calibration.curves[pattern], calibration.thresholds[pattern]
+        )
     return edges
 
 
@@ -57,7 +59,7 @@ def nearest_products(
 
     Args:
         products: Two or more products that all have the modalities with a weight (N).
-        image_weight: Share of the image in the score, 0 to 1.
+        image_weight: Weight of the image in the score, 0 to 1.
         config: Count of neighbours, and up to which size the search is exact.
 
     Returns:
@@ -84,19 +86,6 @@ def nearest_products(
         excluded=itself,
         device=config.device,
     ).candidates
-
-
-def accepted_edges(edges: Mapping[str, Edges], thresholds: Mapping[str, float]) -> Edges:
-    """Returns the pairs that at least one pattern accepts.
-
-    Args:
-        edges: Modality pattern to its pairs.
-        thresholds: Modality pattern to the lowest score it accepts; a pattern that is absent
-            accepts nothing.
-    """
-    return unite(
-        [found.rows(found.scores >= thresholds.get(name, np.inf)) for name, found in edges.items()]
-    )
 
 
 def without_clashes(edges: Edges, titles: Sequence[str]) -> Edges:

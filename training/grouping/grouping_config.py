@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from twinshelf.client.files.names.columns import read_column_mapping
-from twinshelf.training.command_line import Device, text_option
+from twinshelf.server.command_line import text_option
+from twinshelf.training.command_line import Device
 
 MOST_EXACT_ROWS = 50_000
 

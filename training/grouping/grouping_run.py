@@ -14,11 +14,8 @@ from rich.text import Text
 from twinshelf.training.checkpoint import CALIBRATION
 from twinshelf.training.evaluation.embedded_products import Embedder
 from twinshelf.training.grouping.components import form_groups
-from twinshelf.training.grouping.evidence import (
-    accepted_edges,
-    gather_evidence,
-    without_clashes,
-)
+from twinshelf.training.grouping.edges import unite
+from twinshelf.training.grouping.evidence import gather_evidence, without_clashes
 from twinshelf.training.grouping.group_scores import GroupingQuality, evaluate_groups
 from twinshelf.training.grouping.group_table import name_groups, read_group_ids, write_groups
 from twinshelf.training.grouping.grouping_config import GroupingOptions
@@ -75,7 +72,6 @@ def group_products(options: GroupingOptions) -> GroupingResult:
             "run `make evaluate` first, with enough offers to calibrate by"
         )
     previous = read_group_ids(options.previous) if options.previous else None
-    thresholds = calibration.thresholds
     records = embedder.read("products", options.products, options.columns)
     products = embedder.embed("products", records, are_passages=True)
     logger.info("searching %d products in themselves", len(products))
@@ -87,9 +83,7 @@ def group_products(options: GroupingOptions) -> GroupingResult:
     )
     if not evidence:
         embedder.notes.append("no two products have what a calibrated pattern needs: all are alone")
-    edges = without_clashes(
-        accepted_edges(evidence, thresholds), [record.title for record in records]
-    )
+    edges = without_clashes(unite(list(evidence.values())), [record.title for record in records])
     groups = form_groups(edges, len(products), config)
     is_grouped = groups.sizes > 1
     result = GroupingResult(
@@ -97,11 +91,8 @@ def group_products(options: GroupingOptions) -> GroupingResult:
         group_count=len(np.unique(groups.numbers[is_grouped])),
         grouped_count=int(is_grouped.sum()),
         largest_size=int(groups.sizes.max()),
-        thresholds=thresholds,
-        edge_counts={
-            pattern: int((edges.scores >= thresholds[pattern]).sum())
-            for pattern, edges in evidence.items()
-        },
+        thresholds=calibration.thresholds,
+        edge_counts={pattern: len(accepted) for pattern, accepted in evidence.items()},
         # Each group weighs as many pairs as it has.
         estimated_precision=float(
             np.average(groups.precision[is_grouped], weights=groups.sizes[is_grouped] - 1)

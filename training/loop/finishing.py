@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import nn
 from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.loop_config import FinishingConfig
 from twinshelf.training.model.encoder import Tower, set_projection
+
+logger = logging.getLogger(__name__)
 
 
 def finish_image_tower(
@@ -29,25 +32,24 @@ def finish_image_tower(
         tower: The trained tower; changed in place.
         config: What to do.
         start: The backbone's `state_dict` from before training; None if that was random.
-        photos: The training rows as they are served, not varied.
-
-    Raises:
-        ValueError: If the photos are too few to fit a projection to.
+        photos: The training rows as they are served, not varied. Where too few have a photo to fit
+            a projection to, it stays as it was learnt.
     """
     if start is not None and config.image_start_share:
         mix_in(tower.backbone, start, config.image_start_share)
     if config.image_head_shrinkage is not None:
-        features, groups = _embed_features(tower, photos)
         try:
+            features, groups = _embed_features(tower, photos)
             directions = fit_whitening(
                 features,
                 groups,
                 direction_count=tower.embedding_dim,
                 shrinkage=config.image_head_shrinkage,
             )
-        except ValueError as error:
-            raise ValueError(f"finishing.image_head_shrinkage: {error}") from None
-        set_projection(tower.head, features.mean(axis=0), directions)
+        except ValueError as error:  # a training of hours has ended, and its weights are good
+            logger.warning("the projection of photos stays as it was learnt: %s", error)
+        else:
+            set_projection(tower.head, features.mean(axis=0), directions)
 
 
 @torch.no_grad()
@@ -120,5 +122,5 @@ def _embed_features(tower: Tower, photos: Iterable[Batch]) -> tuple[np.ndarray, 
             features.append(tower.backbone(pixels).cpu().double().numpy())
             groups.append(batch.labels[batch.has_image].numpy())
     if not features:
-        raise ValueError("finishing.image_head_shrinkage: no training row has a photo")
+        raise ValueError("no training row has a photo")
     return np.concatenate(features), np.concatenate(groups)

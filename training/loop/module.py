@@ -231,9 +231,8 @@ def _embed_present(
     rows = present.nonzero().squeeze(1)
     if len(rows) < 2:
         # Batch norm needs two rows, and distributed training a gradient for every weight.
-        everything = torch.arange(len(present), device=present.device)
-        return embed(everything) * present[:, None]
-    embeddings = embed(rows)
+        rows = present.int().topk(min(2, len(present))).indices.sort().values
+    embeddings = embed(rows) * present[rows, None]
     if len(rows) == len(present):
         return embeddings
     whole = torch.zeros(len(present), embedding_dim, device=present.device)

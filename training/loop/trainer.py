@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -16,6 +18,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch.distributed import is_torchelastic_launched
 
 from twinshelf.training.loop.loop_config import LoopConfig, Precision
 from twinshelf.training.loop.mlflow_run import mlflow_address, mlflow_run_id
@@ -35,33 +38,43 @@ PAD_BYTES = 256 * 2**20
 def build_trainer(
     config: LoopConfig, *, folder: Path, gradient_clip: float, with_validation: bool
 ) -> L.Trainer:
-    """Sets up the trainer.
+    """Sets up the trainer, without loggers: these write, so they are given to it as the run begins.
 
     Args:
         config: How to train.
         folder: Folder of the run.
         gradient_clip: Largest norm of a gradient; 0 does not clip.
         with_validation: Whether there are validation offers; without, the last epoch is the best.
+
+    Raises:
+        ValueError: If the machine has no such accelerator, the strategy cannot use it, or torchrun
+            started another number of processes.
     """
-    loggers = build_loggers(config, folder)
-    return L.Trainer(
-        default_root_dir=folder,
-        max_epochs=config.epoch_count,
-        accelerator=config.accelerator,
-        devices=config.device_count,
-        num_nodes=config.node_count,
-        strategy=config.strategy,
-        precision=resolve_precision(config),
-        gradient_clip_val=gradient_clip or None,
-        num_sanity_val_steps=0,
-        # Our sampler shares the batches out by itself.
-        use_distributed_sampler=False,
-        logger=loggers,
-        callbacks=_callbacks(config, folder, with_validation=with_validation, logged=bool(loggers)),
-        enable_progress_bar=config.show_progress,
-        enable_model_summary=False,
-        log_every_n_steps=5,
-    )
+    try:
+        trainer = L.Trainer(
+            default_root_dir=folder,
+            max_epochs=config.epoch_count,
+            accelerator=config.accelerator,
+            devices=config.device_count,
+            num_nodes=config.node_count,
+            strategy=config.strategy,
+            precision=resolve_precision(config),
+            gradient_clip_val=gradient_clip or None,
+            num_sanity_val_steps=0,
+            # Our sampler shares the batches out by itself.
+            use_distributed_sampler=False,
+            logger=False,
+            callbacks=_callbacks(config, folder, with_validation=with_validation),
+            enable_progress_bar=config.show_progress,
+            enable_model_summary=False,
+            log_every_n_steps=5,
+        )
+    except MisconfigurationException as error:
+        raise ValueError(f"the machine cannot train as `loop` says: {error}") from error
+    started, planned = int(os.environ.get("WORLD_SIZE", 1)), trainer.num_devices * trainer.num_nodes
+    if is_torchelastic_launched() and started != planned:  # each would train for itself
+        raise ValueError(f"torchrun started {started} processes, but `loop` is of {planned}")
+    return trainer
 
 
 def resolve_precision(config: LoopConfig) -> Precision:
@@ -88,15 +101,12 @@ def build_loggers(config: LoopConfig, folder: Path) -> list[Logger]:
     return loggers
 
 
-def _callbacks(
-    config: LoopConfig, folder: Path, *, with_validation: bool, logged: bool
-) -> list[Callback]:
-    best = MONITORED if with_validation else None
+def _callbacks(config: LoopConfig, folder: Path, *, with_validation: bool) -> list[Callback]:
     callbacks: list[Callback] = [
         ModelCheckpoint(
             dirpath=folder,
             filename=Path(BEST).stem,
-            monitor=best,
+            monitor=MONITORED if with_validation else None,
             mode="max",
             enable_version_counter=False,
         ),
@@ -110,7 +120,7 @@ def _callbacks(
     ]
     if config.show_progress:
         callbacks.append(RichProgressBar())
-    if logged:
+    if config.loggers:
         callbacks.append(LearningRateMonitor(logging_interval="step"))
     if config.patience and with_validation:
         callbacks.append(EarlyStopping(MONITORED, patience=config.patience, mode="max"))

@@ -81,7 +81,7 @@ class Fusion(nn.Module):
     zeros stands for a missing modality; the other half is then the whole of the embedding.
 
     Args:
-        weight: w, the share of the image, more than 0 and less than 1.
+        weight: w, the weight of the image, more than 0 and less than 1.
 
     Raises:
         ValueError: If the weight is out of range.
@@ -105,7 +105,7 @@ class Fusion(nn.Module):
             raise ValueError(f"fusion_weight must lie between 0 and 1, got {weight}")
         self.weight.fill_(weight)
 
-    def image_share(self) -> float:
+    def plain_weight(self) -> float:
         """Returns w as a plain number, for the contract: 0.55, not 0.550000012."""
         return round(self.weight.item(), 6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 
@@ -39,15 +40,22 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
         ValueError: If the vocabulary cannot hold the alphabet.
     """
     normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
-    texts = [normalizer.normalize_str(text) for text in texts]
-    alphabet = _choose_alphabet(texts, vocabulary_size // 4)
-    inner = [f"{INNER_PREFIX}{character}" for character in alphabet]
-    smallest = len(SPECIAL_TOKENS) + 2 * len(alphabet)
-    if vocabulary_size < smallest:
-        raise ValueError(f"vocabulary_size must be {smallest} or more, got {vocabulary_size}")
-    tokenizer = Tokenizer(
-        WordPiece(_learn_pieces(texts, alphabet, inner, vocabulary_size), unk_token=UNKNOWN)
-    )
+    counts = Counter[str]()
+    # On the disk: those of a large catalogue would fill the memory.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as lines:
+        for text in texts:
+            lowered = normalizer.normalize_str(text)  # without line ends
+            counts.update(lowered)
+            lines.write(f"{lowered}\n")
+        lines.seek(0)
+        known = set(ALPHABET) | set(string.whitespace)
+        further = sorted((-count, c) for c, count in counts.items() if c not in known)
+        alphabet = sorted(set(ALPHABET).union(c for _, c in further[: vocabulary_size // 4]))
+        smallest = len(SPECIAL_TOKENS) + 2 * len(alphabet)
+        if vocabulary_size < smallest:
+            raise ValueError(f"vocabulary_size must be {smallest} or more, got {vocabulary_size}")
+        pieces = _learn_pieces(lines, alphabet, vocabulary_size)
+    tokenizer = Tokenizer(WordPiece(pieces, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = _split_words(alphabet)
     tokenizer.add_special_tokens(SPECIAL_TOKENS)
@@ -59,8 +67,9 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
 
 
 def _learn_pieces(
-    texts: list[str], alphabet: list[str], inner: list[str], vocabulary_size: int
+    texts: Iterable[str], alphabet: list[str], vocabulary_size: int
 ) -> dict[str, int]:
+    inner = [f"{INNER_PREFIX}{character}" for character in alphabet]
     trainer = WordPieceTrainer(
         vocab_size=vocabulary_size,
         min_frequency=2,
@@ -74,13 +83,6 @@ def _learn_pieces(
     learner.pre_tokenizer = _split_words(alphabet)
     learner.train_from_iterator(texts, trainer)
     return learner.get_vocab()
-
-
-def _choose_alphabet(texts: list[str], further_count: int) -> list[str]:
-    counts = Counter(character for text in texts for character in text)
-    known = set(ALPHABET) | set(string.whitespace)
-    further = sorted((-count, c) for c, count in counts.items() if c not in known)
-    return sorted(set(ALPHABET).union(c for _, c in further[:further_count]))
 
 
 def _split_words(alphabet: list[str]) -> pre_tokenizers.PreTokenizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -57,10 +58,7 @@ class WordLookup:
     def _closest(self, word: str) -> float:
         holders, sizes = self._letter_pair_index
         pairs = letter_pairs(word)
-        shared: dict[str, int] = {}
-        for pair in pairs:
-            for form in holders.get(pair, ""):
-                shared[form] = shared.get(form, 0) + 1
+        shared = Counter("".join([holders[pair] for pair in pairs if pair in holders]))
         best = max(
             [2 * count / (len(pairs) + sizes[form]) for form, count in shared.items()], default=0.0
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -12,25 +12,27 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
-from sklearn.metrics import (
-    average_precision_score,
-    f1_score,
-    precision_recall_fscore_support,
-)
+from sklearn.model_selection import RepeatedStratifiedKFold
 
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import RUN_FILES, TrainedEncoder, load_encoder
-from twinshelf.training.files import atomic_write, write_json
+from twinshelf.training.evaluation.intervals import CONFIDENCE, SEED, Estimate
+from twinshelf.training.files import write_json
 from twinshelf.training.pairs.cosines import pair_cosines
 from twinshelf.training.pairs.cross_encoder import CrossEncoder
 from twinshelf.training.pairs.features import MAIN_IMAGE_COSINE, NO_COSINES, Cosines
 from twinshelf.training.pairs.scorer import Floats, PairScorer, best_threshold
+from twinshelf.training.retrieval.scored_pairs import (
+    Bools,
+    ScoredPairs,
+    average_precision_of_pairs,
+    quality_at,
+)
 
 ENCODER = "encoder"
-# Scores of the validation pairs, kept from before the trees learnt from them.
-SCORES = "validation_scores.npz"
 COSINE_FEATURES = frozenset({"image_cosine", "text_cosine", "fused_cosine", MAIN_IMAGE_COSINE})
 NEURAL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+HALVING_COUNT = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +60,44 @@ class PairMetrics:
 
 def measure_pairs(labels: npt.ArrayLike, probabilities: Floats, threshold: float) -> PairMetrics:
     """Returns the metrics of scored pairs, of both classes, at a threshold."""
-    y = np.asarray(labels, bool)
-    found = precision_recall_fscore_support(
-        y, probabilities >= threshold, average="binary", zero_division=0.0
-    )
+    pairs = ScoredPairs(scores=probabilities, is_match=np.asarray(labels, bool))
     return PairMetrics(
-        precision=float(found[0]),
-        recall=float(found[1]),
-        f1=float(found[2]),
-        pr_auc=float(average_precision_score(y, probabilities)),
-        threshold=threshold,
-        pair_count=len(y),
-        match_count=int(y.sum()),
+        **asdict(quality_at(pairs, threshold)),
+        pr_auc=average_precision_of_pairs(pairs),
+        pair_count=len(probabilities),
+        match_count=pairs.match_count,
     )
+
+
+def try_on_halves(
+    labels: Bools, scores: Floats, choose: Callable[[Bools, Floats], float]
+) -> dict[str, Estimate]:
+    """Chooses a threshold on each half of the pairs and tries it on the other, for random halves.
+
+    A half varies about the whole as the whole does about all pairs that there could be.
+
+    Args:
+        labels: Whether a pair is a match, bool (P,).
+        scores: Probability of a match, 0 to 1 (P,).
+        choose: Returns the threshold of some pairs.
+
+    Returns:
+        "threshold" and "F1", mean and interval of 95 %; 0 without two pairs of each class.
+    """
+    found = []
+    halves = RepeatedStratifiedKFold(n_splits=2, n_repeats=HALVING_COUNT, random_state=SEED)
+    if min(labels.sum(), (~labels).sum()) > 1:
+        for half, other in halves.split(scores, labels):
+            threshold = choose(labels[half], scores[half])
+            tried = ScoredPairs(scores=scores[other], is_match=labels[other])
+            found.append((threshold, quality_at(tried, threshold).f1))
+    values = np.array(found or [(0.0, 0.0)])  # (H, 2)
+    ends = np.percentile(values, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)], axis=0)
+    columns = np.stack([values.mean(axis=0), *ends]).T.tolist()
+    return {
+        name: Estimate(value=value, low=low, high=high)
+        for name, (value, low, high) in zip(("threshold", "F1"), columns, strict=True)
+    }
 
 
 def blend_probabilities(boosted: Floats, neural: Floats, neural_share: float) -> Floats:
@@ -79,27 +106,20 @@ def blend_probabilities(boosted: Floats, neural: Floats, neural_share: float) ->
     return np.asarray(expit((1 - neural_share) * odds[0] + neural_share * odds[1]))
 
 
-def choose_neural_share(labels: npt.NDArray[np.bool_], boosted: Floats, neural: Floats) -> float:
+def choose_neural_share(labels: Bools, boosted: Floats, neural: Floats) -> float:
     """Returns the share of the cross-encoder, 0 (boosting alone) to 1 (cross-encoder alone).
 
     Each share is evaluated by the F1 on one half of the pairs at the threshold of the other half,
     averaged over random halves; a lower share wins a tie.
     """
 
-    def held_out_f1(probabilities: Floats) -> float:
-        """Mean over seeded halves; those that lack a class do not count, 0 when none is left."""
-        found = []
-        for seed in range(20):
-            half = np.random.default_rng(seed).random(len(labels)) < 0.5
-            if len(np.unique(labels[half])) < 2 or len(np.unique(labels[~half])) < 2:
-                continue
-            threshold, _ = best_threshold(labels[half], probabilities[half])
-            called = probabilities[~half] >= threshold
-            found.append(float(f1_score(labels[~half], called, zero_division=0.0)))
-        return float(np.mean(found)) if found else 0.0
+    def held_out_f1(share: float) -> float:
+        """At the best threshold of each half."""
+        probabilities = blend_probabilities(boosted, neural, share)
+        tried = try_on_halves(labels, probabilities, lambda *half: best_threshold(*half)[0])
+        return tried["F1"].value
 
-    scores = {s: held_out_f1(blend_probabilities(boosted, neural, s)) for s in NEURAL_SHARES}
-    return max(NEURAL_SHARES, key=lambda share: (round(scores[share], 4), -share))
+    return max(NEURAL_SHARES, key=lambda share: (round(held_out_f1(share), 4), -share))
 
 
 def keep_encoder(run: Path, folder: Path) -> None:
@@ -162,7 +182,9 @@ class BlendedScorer:
             return boosted
         return blend_probabilities(boosted, self.cross_encoder.score(pairs), self.neural_share)
 
-    def save(self, folder: Path, metrics: dict[str, PairMetrics]) -> None:
+    def save(
+        self, folder: Path, metrics: dict[str, PairMetrics], carried: Mapping[str, Estimate]
+    ) -> None:
         """Writes the scorer and what was measured of its variants to a folder.
 
         A cross-encoder that has no share is left out; the encoder is kept by `keep_encoder`.
@@ -178,6 +200,7 @@ class BlendedScorer:
             "has_encoder": self.encoder is not None,
             "threshold": self.threshold,
             "validation": {name: asdict(m) for name, m in metrics.items()},
+            "carried": {name: asdict(each) for name, each in carried.items()},
         }
         write_json(folder / "pairs.json", document)
 
@@ -197,22 +220,3 @@ class BlendedScorer:
             threshold=settings["threshold"],
             encoder=load_encoder(folder / ENCODER) if settings["has_encoder"] else None,
         )
-
-
-def write_validation(folder: Path, labels: npt.NDArray[np.bool_], scores: Floats) -> None:
-    """Writes labels and probabilities of the validation pairs, (P,) each, to a scorer's folder."""
-    with atomic_write(folder / SCORES) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, labels=labels, scores=scores)
-
-
-def read_validation(folder: Path) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Returns labels and probabilities, 0 to 1, of the validation pairs, (P,) each.
-
-    Raises:
-        FileNotFoundError: If the folder holds none.
-    """
-    path = folder / SCORES
-    if not path.is_file():
-        raise FileNotFoundError(f"no {SCORES} in {folder}: run training.pairs.train_pairs first")
-    with np.load(path) as found:
-        return found["labels"], found["scores"]

@@ -31,22 +31,22 @@ def pair_cosines(
     records = [record for pair in pairs for record in pair]
     found = embed_contents(encoder, records, are_passages=True)
     left, right = np.arange(len(records)).reshape(-1, 2).T
-    image_share = encoder.model.fusion.image_share()
-    return compare_sides(found.rows(left), found.rows(right), image_share)
+    fusion_weight = encoder.model.fusion.plain_weight()
+    return compare_sides(found.rows(left), found.rows(right), fusion_weight)
 
 
 def compare_sides(
-    left: ProductEmbeddings, right: ProductEmbeddings, image_share: float
+    left: ProductEmbeddings, right: ProductEmbeddings, fusion_weight: float
 ) -> list[Cosines]:
     """Returns the cosines of the rows of two sides (N).
 
-    The image weighs `image_share`, 0 to 1, in the fused one where both modalities are shared.
+    The image weighs `fusion_weight`, 0 to 1, in the fused one where both modalities are shared.
     """
     both = left.presence & right.presence  # (N, 2)
     by_modality = np.stack(
         [(left.image * right.image).sum(axis=1), (left.text * right.text).sum(axis=1)], axis=1
     )  # (N, 2)
-    weights = both * np.array([image_share, 1 - image_share])  # (N, 2)
+    weights = both * np.array([fusion_weight, 1 - fusion_weight])  # (N, 2)
     total = weights.sum(axis=1)
     with np.errstate(invalid="ignore"):
         fused = np.where(total > 0, (weights * by_modality).sum(axis=1) / total, np.nan)

@@ -110,12 +110,15 @@ def model_codes(text: str) -> set[str]:
     Marks inside are dropped, so "DSC-W170" and "dscw170" are one code; a word without letters
     counts from five digits on.
     """
-    codes = set()
-    for word in words(text):
-        code = _INNER_MARKS.sub("", word)
-        if len(code) >= 4 and has_digit(code) and (len(code) >= 5 or not code.isdigit()):
-            codes.add(code)
-    return codes
+    return {code for code in map(_code, words(text)) if code}
+
+
+@lru_cache(maxsize=65536)
+def _code(word: str) -> str:
+    """Returns a word as a code; none where it reads like no code."""
+    code = _INNER_MARKS.sub("", word)
+    is_code = len(code) >= 4 and has_digit(code) and (len(code) >= 5 or not code.isdigit())
+    return code if is_code else ""
 
 
 def character_ngrams(text: str) -> Counter[str]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 
 from twinshelf.training.checkpoint import TrainedEncoder
+from twinshelf.training.evaluation.intervals import Estimate
 from twinshelf.training.pairs.blend import (
     BlendedScorer,
     PairMetrics,
     blend_probabilities,
     choose_neural_share,
     measure_pairs,
+    try_on_halves,
 )
 from twinshelf.training.pairs.cosines import pair_cosines
 from twinshelf.training.pairs.cross_encoder import CrossEncoder
@@ -26,6 +26,7 @@ from twinshelf.training.pairs.read_record import pair_tokens
 from twinshelf.training.pairs.records import record_to_json
 from twinshelf.training.pairs.scorer import Floats, PairScorer, best_threshold
 from twinshelf.training.pairs.statistics import TokenStatistics
+from twinshelf.training.retrieval.scored_pairs import Bools
 from twinshelf.training.runs.figures import figure_table, figure_text
 
 
@@ -36,13 +37,12 @@ class PairTraining:
     Attributes:
         scorer: The kept scorer; its trees have learnt from the validation pairs, too.
         metrics: Variant to its metrics on the validation pairs, before it learnt from them.
-        validation_scores: Probability of each validation pair by the kept variant, before it learnt
-            from them, 0 to 1, (P,).
+        carried: "F1" and "threshold" of the kept variant, on pairs that did not choose it.
     """
 
     scorer: BlendedScorer
     metrics: dict[str, PairMetrics]
-    validation_scores: Floats
+    carried: dict[str, Estimate]
 
 
 def train_pair_scorer(
@@ -84,8 +84,9 @@ def train_pair_scorer(
             variants["boosting"], variants["cross-encoder"], share
         )
     calibrated = {"boosting", "kept"} if share == 0 else {"boosting"}
+    choosers = {name: _half_f1 if name in calibrated else _best for name in variants}
     measured = {
-        name: _measure(validation.labels, scores, is_calibrated=name in calibrated)
+        name: measure_pairs(validation.labels, scores, choosers[name](validation.labels, scores))
         for name, scores in variants.items()
     }
     kept = "kept" if "kept" in variants else "boosting"
@@ -99,21 +100,23 @@ def train_pair_scorer(
             encoder=encoder,
         ),
         metrics=measured,
-        validation_scores=variants[kept],
+        carried=try_on_halves(validation.labels, variants[kept], choosers[kept]),
     )
 
 
-def _measure(labels: npt.NDArray[np.bool_], scores: Floats, *, is_calibrated: bool) -> PairMetrics:
-    """Returns the metrics at the variant's threshold.
+def _half_f1(labels: Bools, scores: Floats) -> float:
+    """Returns half of the highest F1: where the expected F1 of calibrated probabilities is highest.
 
-    Calibrated probabilities are cut at half of their highest F1, where the expected F1 is highest.
-    That hangs on all pairs, the best threshold of a sample on the few about it, so it varies less
-    and carries over better. The cross-encoder is not calibrated: matches weigh more in its loss.
+    It hangs on all pairs, the best threshold of a sample on the few about it, so it varies less and
+    carries over better. The cross-encoder is not calibrated: matches weigh more in its loss.
 
     Source: Lipton et al., Optimal thresholding of classifiers to maximize F1 measure (ECML 2014).
     """
-    threshold, best_f1 = best_threshold(labels, scores)
-    return measure_pairs(labels, scores, best_f1 / 2 if is_calibrated else threshold)
+    return best_threshold(labels, scores)[1] / 2
+
+
+def _best(labels: Bools, scores: Floats) -> float:
+    return best_threshold(labels, scores)[0]
 
 
 def _fit_boosting(pairs: LabelledPairs) -> PairScorer:
@@ -140,7 +143,7 @@ def make_probes(scorer: BlendedScorer, pairs: LabelledPairs) -> list[PairProbe]:
     ]
 
 
-def print_metrics(title: str, metrics: dict[str, PairMetrics]) -> None:
+def print_metrics(title: str, metrics: dict[str, PairMetrics], caption: str = "") -> None:
     """Prints one row a variant."""
     rows = {
         name: [
@@ -150,4 +153,4 @@ def print_metrics(title: str, metrics: dict[str, PairMetrics]) -> None:
         for name, m in metrics.items()
     }
     columns = ("variant", "precision", "recall", "F1", "PR-AUC", "threshold", "pairs")
-    Console().print(figure_table(title, columns, rows))
+    Console().print(figure_table(title, columns, rows, caption=caption))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import mul
 from pathlib import Path
 from typing import Self
@@ -15,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 _BUCKETS = 1 << 18
+_MOST_KEPT = 1 << 18
 
 
-@lru_cache(maxsize=1 << 16)
 def _bucket(token: str) -> int:
     return zlib.crc32(token.encode()) & (_BUCKETS - 1)
 
@@ -40,6 +39,20 @@ class WeighedTokens:
         return sum([weight * b[token] for token, weight in a.items() if token in b])
 
 
+class _Rarities(dict[str, float]):
+    """Token to its inverse document frequency: kept once asked for, as most are asked again."""
+
+    def __init__(self, by_bucket: Sequence[float]) -> None:
+        super().__init__()
+        self._by_bucket = by_bucket
+
+    def __missing__(self, token: str) -> float:
+        if len(self) == _MOST_KEPT:
+            self.clear()
+        rarity = self[token] = self._by_bucket[_bucket(token)]
+        return rarity
+
+
 class TokenStatistics:
     """How rare each token is in a body of texts.
 
@@ -53,7 +66,7 @@ class TokenStatistics:
         self._document_count = document_count
         frequencies, row_of = np.unique(document_frequency, return_inverse=True)
         rarities = [math.log((1 + document_count) / (1 + df)) + 1.0 for df in frequencies.tolist()]
-        self._rarities = [rarities[row] for row in row_of.tolist()]  # by bucket
+        self._rarities = _Rarities([rarities[row] for row in row_of.tolist()])
 
     @classmethod
     def count(cls, documents: Iterable[Iterable[str]]) -> Self:
@@ -71,11 +84,11 @@ class TokenStatistics:
         Source: smoothed inverse document frequency as in Manning et al., Introduction to
         Information Retrieval, section 6.2.1.
         """
-        return self._rarities[_bucket(token)]
+        return self._rarities[token]
 
     def weigh(self, counts: Mapping[str, int]) -> WeighedTokens:
         """Weighs the counted tokens of a text."""
-        rarities = list(map(self.inverse_frequency, counts))
+        rarities = [*map(self._rarities.__getitem__, counts)]
         raw = [
             rarity if n == 1 else (1.0 + math.log(n)) * rarity
             for n, rarity in zip(counts.values(), rarities, strict=True)

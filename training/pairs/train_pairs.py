@@ -49,7 +49,7 @@ class PairTrainingOptions:
 def train_scorer(options: PairTrainingOptions) -> None:
     """Trains the scorer, and saves and tracks what it came to."""
     from twinshelf.training.checkpoint import load_encoder
-    from twinshelf.training.pairs.blend import keep_encoder, write_validation
+    from twinshelf.training.pairs.blend import keep_encoder
     from twinshelf.training.pairs.labelled_pairs import read_training_pairs
     from twinshelf.training.pairs.pair_run import record_training
     from twinshelf.training.pairs.pair_training import make_probes, print_metrics, train_pair_scorer
@@ -62,13 +62,14 @@ def train_scorer(options: PairTrainingOptions) -> None:
     encoder = load_encoder(run) if run else None
     trained = train_pair_scorer(train, validation, options.encoder, options.cross_encoder, encoder)
     scorer = trained.scorer
-    scorer.save(output, trained.metrics)
-    write_validation(output, validation.labels, trained.validation_scores)
+    scorer.save(output, trained.metrics, trained.carried)
     if run:
         keep_encoder(run, output)
     rows = range(min(PROBE_COUNT, len(validation.pairs)))
     write_probes(output, make_probes(scorer, validation.take(rows)))
-    print_metrics(f"{options.pairs.name}, validation", trained.metrics)
+    told = ", ".join(f"{name} {estimate}" for name, estimate in trained.carried.items())
+    caption = f"kept, tried on halves that did not choose the threshold: {told}"
+    print_metrics(f"{options.pairs.name}, validation", trained.metrics, caption)
     sys.stdout.write(f"neural share {scorer.neural_share:.1f}, saved in {output}\n")
     settings = asdict(options)
     # Flat, as typed; of the two seeds the one that is an option is the held-out pairs'.

@@ -29,7 +29,7 @@ _MAX_MARKS = 30
 # A chain of "&amp;amp;" is undone at once. Only with the semicolon: "R&notebook" is a title.
 _ENTITY = re.compile(r"&(?:amp;)*(#[0-9]{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "[\x00-\x08\x0e-\x1b\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e0fff]"
 )
@@ -60,6 +60,8 @@ _REPLACED: dict[int, str] = {
     **dict.fromkeys(map(ord, "\uff1c\uff1e\ufe64\ufe65"), " "),
     **dict.fromkeys(map(ord, "\xb4\u0384\u1fbd\u1ffd"), "'"),
     0x2DA: "\xb0",
+    # Of Windows' letters and signs that were read as Latin-1, "10\x9612" is "10–12".
+    **{n: bytes([n]).decode("cp1252", "ignore") for n in range(0x80, 0xA0) if n != 0x85},
     0x1F51F: "10",
     **{0x1F150 + n: letter for n, letter in enumerate(string.ascii_uppercase)},
     **{0x1F170 + n: letter for n, letter in enumerate(string.ascii_uppercase)},
@@ -74,11 +76,12 @@ def clean_text(text: str) -> str:
     HTML tags, comments, scripts and styles go, entities are decoded, signs such as ® ™ © and emoji
     make room for a blank, the characters are brought to Unicode's NFKC form, control and zero-width
     characters and lone surrogates removed, and white space becomes single blanks. "1½" reads
-    "1 1/2", the sign of a diameter is the letter "Ø", and "´" is an apostrophe. No letter and no
-    digit outside of markup is lost. Markup that was escaped, even repeatedly, is markup too.
-    A tag is one of HTML, or one that has an attribute or is closed: "<M>" is a size.
-    Cleaning a clean text changes nothing. What begins as markup and never ends stays as it is (of a
-    script or style without its closing tag only the tag goes).
+    "1 1/2", the sign of a diameter is the letter "Ø", and "´" is an apostrophe; Windows' letters
+    that were read as Latin-1 are what they were. No letter and no digit outside of markup is lost.
+    Markup that was escaped, even repeatedly, is markup too. A tag is one of HTML, or one that has
+    an attribute or is closed: "<M>" is a size. Cleaning a clean text changes nothing. What begins
+    as markup and never ends stays as it is (of a script or style without its closing tag only the
+    tag goes).
 
     Args:
         text: Any text; only the first 65,536 characters are read.

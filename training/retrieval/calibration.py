@@ -39,14 +39,11 @@ class Curve:
                 "a curve needs as many scores as probabilities, at least one, "
                 f"got {len(self.scores)} and {len(self.probabilities)}"
             )
-        if not all(math.isfinite(value) for value in (*self.scores, *self.probabilities)):
-            raise ValueError("a curve must be finite")
-        if list(self.scores) != sorted(set(self.scores)):
-            raise ValueError(f"the scores of a curve must rise, got {self.scores}")
-        if list(self.probabilities) != sorted(self.probabilities):
-            raise ValueError(f"probabilities must not fall, got {self.probabilities}")
-        if self.probabilities[0] < 0 or self.probabilities[-1] > 1:
-            raise ValueError(f"probabilities must be 0 to 1, got {self.probabilities}")
+        points = np.array([self.scores, self.probabilities])
+        steps, levels = np.diff(points), points[1]
+        is_rising = (steps[0] > 0).all() and (steps[1] >= 0).all()
+        if not (is_rising and np.isfinite(points).all() and 0 <= levels[0] and levels[-1] <= 1):
+            raise ValueError(f"a curve must rise, with probabilities of 0 to 1, got {self}")
 
     def probability(self, scores: npt.ArrayLike) -> Floats:
         """Returns the probabilities that belong to scores, in their shape."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import precision_recall_curve
 
 from twinshelf.training.retrieval.calibration import Curve, Floats
-from twinshelf.training.retrieval.scored_pairs import ScoredPairs
+from twinshelf.training.retrieval.scored_pairs import ScoredPairs, expected_precision
 
 DIGITS = 6
 MOST_KNOTS = 64
@@ -33,8 +32,10 @@ def fit_curve(pairs: ScoredPairs) -> Curve:
     return fit(pairs.scores, targets)
 
 
-def fit_threshold(pairs: ScoredPairs, *, target_precision: float) -> float:
+def fit_threshold(pairs: ScoredPairs, curve: Curve, *, target_precision: float) -> float:
     """Finds the lowest score from which on pairs reach a precision, above 0 and at most 1.
+
+    The precision is what was seen, drawn towards what their curve expects.
 
     Returns:
         The threshold, one of the scores; when none reaches the target, the score with the highest
@@ -44,9 +45,9 @@ def fit_threshold(pairs: ScoredPairs, *, target_precision: float) -> float:
         ValueError: As `fit_curve`.
     """
     _check_classes(pairs)
-    precision, _, thresholds = precision_recall_curve(pairs.is_match, pairs.scores)
-    precision = precision[:-1]  # the last one is of accepting nothing
-    return float(thresholds[precision >= min(target_precision, precision.max())][0])
+    likely = curve.probability(pairs.scores)
+    scores, precision = expected_precision(pairs.scores, pairs.is_match, likely)
+    return float(scores[precision >= min(target_precision, precision.max())][-1])
 
 
 def _check_classes(pairs: ScoredPairs) -> tuple[int, int]:

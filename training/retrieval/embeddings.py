@@ -66,7 +66,7 @@ class ProductEmbeddings:
         They are [√w·image ; √(1 - w)·text], float32 (N, D).
 
         Args:
-            image_weight: w, the share of the image in the score, 0 to 1.
+            image_weight: Weight of the image in the score, 0 to 1.
         """
         return self.joined(image=math.sqrt(image_weight), text=math.sqrt(1 - image_weight))
 

@@ -74,7 +74,7 @@ def retrieve(
     Args:
         queries: Embeddings of the queries (Q).
         gallery: Embeddings of the gallery (G).
-        image_weight: w, the share of the image in the score, 0 to 1.
+        image_weight: Weight of the image in the score, 0 to 1.
         k: Candidates to keep per query, 1 or more.
         relevant: Relevant pairs; None ranks nothing.
         excluded: Gallery row that is the query itself and no candidate, int64 (Q,); -1 for none.

@@ -1,4 +1,4 @@
-"""The fusion weight w, fitted on validation data: the share of the image in a fused score."""
+"""The fusion weight w, fitted on validation data: the weight of the image in a fused score."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pattern_weights(fusion_weight: float) -> dict[str, float]:
     """Returns the weight of the image by the pattern of a query: "image", "text" and "both".
 
     Args:
-        fusion_weight: w, the share of the image in "both", 0 to 1.
+        fusion_weight: w, the weight of the image in "both", 0 to 1.
     """
     return {"image": 1, "text": 0, "both": fusion_weight}
 

@@ -32,6 +32,8 @@ SCORE_CEILING = 1.02
 # Where the thresholds are known; between them they are interpolated.
 PRIORS = (0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
 TARGETS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+# A threshold that nothing reaches: no probability and no margin is above 1.
+NEVER = 1.0 + 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +41,14 @@ class MatchModel:
     """The numbers of the formula at one weight of the photo.
 
     Attributes:
-        image_weight: Share of the photo in the score, 0 to 1.
+        image_weight: Weight of the image in the score, 0 to 1.
         steepness: How fast the odds of a match rise with the score, above 0.
         even_score: Score at which they are even, where every second offer has a match; below 1.02.
         sharpness: How much a lead over the rivals counts, above 0.
-        rivalry: 1 where one product alone can be right, towards 0 where many can.
-        thresholds: Probability from which on matches are right as often as asked for; a row for
-            each of `PRIORS`, a column for each of `TARGETS`.
+        rivalry: 1 where one product alone can be right, towards 0 where many can; above 1 where
+            the right one is often behind the end of the list.
+        thresholds: Probability from which on matches are right as often as asked for, `NEVER` where
+            they never are; a row for each of `PRIORS`, a column for each of `TARGETS`.
 
     Raises:
         ValueError: If a value is out of range.
@@ -59,9 +62,10 @@ class MatchModel:
     thresholds: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
-        if not (0 <= self.image_weight <= 1 and 0 <= self.rivalry <= 1):
+        if not (0 <= self.image_weight <= 1 and 0 <= self.rivalry < math.inf):
             raise ValueError(
-                f"image_weight and rivalry must be 0 to 1, got {self.image_weight}, {self.rivalry}"
+                "image_weight must be 0 to 1, and rivalry finite and 0 or more, "
+                f"got {self.image_weight}, {self.rivalry}"
             )
         if not (0 < self.steepness < math.inf and 0 < self.sharpness < math.inf):
             raise ValueError(
@@ -71,11 +75,9 @@ class MatchModel:
         if not -math.inf < self.even_score < SCORE_CEILING:
             raise ValueError(f"even_score must be below {SCORE_CEILING}, got {self.even_score}")
         table = np.array(self.thresholds, dtype=np.float64)
-        if table.shape != (len(PRIORS), len(TARGETS)) or not ((table >= 0) & (table <= 1)).all():
-            raise ValueError(
-                f"thresholds must be {len(PRIORS)} rows of {len(TARGETS)} from 0 to 1, "
-                f"got {self.thresholds}"
-            )
+        shape = (len(PRIORS), len(TARGETS))
+        if table.shape != shape or not ((table >= 0) & (table <= NEVER)).all():
+            raise ValueError(f"thresholds must be {shape} of 0 to {NEVER}, got {self.thresholds}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ class OfferLists:
 
     Attributes:
         scores: Scores, falling along a row, -inf where there is no candidate (Q, K).
-        image_weights: Share of the photo in each score, 0 to 1 (Q, K).
+        image_weights: Weight of the image in each score, 0 to 1 (Q, K).
         is_match: Whether a candidate is right, bool (Q, K).
         relevant_counts: Right products in the whole gallery, itself left out, int64 (Q,).
         has_itself: Offers that are in the gallery: they match themselves, bool (Q,).
@@ -235,7 +237,7 @@ def match_thresholds(
 
     Args:
         models: By rising weight of the photo.
-        image_weights: Share of the photo in each score.
+        image_weights: Weight of the image in each score.
         match_prior: Share of the offers that have a match, above 0 to 1.
         target: Share of the matches that are to be right, above 0 and below 1.
     """

@@ -78,30 +78,11 @@ class RelevantRanks:
         queries: Number of the query that a relevant item belongs to, int64 (P,), not falling.
         ranks: Rank of that item among all the items of the gallery, 1 is best, int64 (P,);
             rising within a query.
-
-    Raises:
-        ValueError: If the arrays do not fit each other, or a rank is below 1 or given twice.
     """
 
     query_count: int
     queries: Ints
     ranks: Ints
-
-    def __post_init__(self) -> None:
-        queries, ranks = self.queries, self.ranks
-        if queries.ndim != 1 or queries.shape != ranks.shape:
-            raise ValueError(
-                f"queries and ranks must be (P,) each, got {queries.shape} and {ranks.shape}"
-            )
-        if not len(queries):
-            return
-        if queries.min() < 0 or queries.max() >= self.query_count:
-            raise ValueError(f"queries must be 0 to {self.query_count - 1}")
-        if ranks.min() < 1:
-            raise ValueError(f"ranks start at 1, got {ranks.min()}")
-        steps = np.diff(queries)
-        if (steps < 0).any() or (np.diff(ranks)[steps == 0] <= 0).any():
-            raise ValueError("queries must not fall, and the ranks of one query must rise")
 
     @classmethod
     def of_pairs(cls, query_count: int, queries: Ints, ranks: Ints) -> Self:

@@ -11,6 +11,10 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+# How far a precision is drawn towards what probabilities expect: what was seen alone takes pairs
+# for good that were right by chance.
+EXPECTED_SHARE = 0.25
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredPairs:
@@ -73,6 +77,24 @@ def precision_recall(pairs: ScoredPairs) -> tuple[Floats, Floats, Floats]:
     precision, recall, thresholds = precision_recall_curve(pairs.is_match, pairs.scores)
     # Their last point is of accepting nothing, and their recall is of the matches among the pairs.
     return precision[-2::-1], recall[-2::-1] * _found_share(pairs), thresholds[::-1]
+
+
+def expected_precision(
+    scores: Floats, is_match: Bools, probabilities: Floats, weights: Floats | float = 1.0
+) -> tuple[Floats, Floats]:
+    """Returns the different scores, falling, and the precision of accepting pairs from each on.
+
+    Args:
+        scores: Scores of pairs (P,).
+        is_match: Whether each is of the same product (P,).
+        probabilities: What was fitted to say so, 0 to 1 (P,).
+        weights: How much each pair counts, 0 or more (P,).
+    """
+    order = np.argsort(-scores, kind="stable")
+    likely = (1 - EXPECTED_SHARE) * is_match + EXPECTED_SHARE * probabilities
+    right, taken = (np.cumsum((weights * of)[order]) for of in (likely, np.ones_like(scores)))
+    is_last = np.append(np.diff(scores[order]) < 0, True)
+    return scores[order][is_last], (right / np.maximum(taken, 1e-12))[is_last]
 
 
 def average_precision_of_pairs(pairs: ScoredPairs) -> float:

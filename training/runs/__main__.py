@@ -13,7 +13,8 @@ from typing import Annotated
 
 from rich.console import Console
 
-from twinshelf.training.command_line import positional, run_command
+from twinshelf.server.command_line import positional
+from twinshelf.training.command_line import run_command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ EVALUATION = "evaluation.json"
 PAIRS = "pairs.json"
 # What says where and when a run was made, not what it does.
 UNCOMPARED = ["output", "resume", "recorded_at"]
-QUALITIES = ("pair_average_precision", "categories.weighted_f1",
+QUALITIES = ("pair_average_precision", "category_f1",
              "held_out.worlds.open.first.error.value", "held_out.matches.precision",
              "held_out.matches.recall", "held_out.pairs.f1", "held_out.row_f1.value")  # fmt: skip
 LOWER_IS_BETTER = ("first.error.value", "duration_s")

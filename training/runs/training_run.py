@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning as L
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
 from transformers import PretrainedConfig
 
+from twinshelf.training.catalogues.mapped_products import MappedProducts
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.checkpoint import (
     CONFIG,
@@ -34,7 +36,13 @@ from twinshelf.training.data.training_data import TrainingData, load_training_da
 from twinshelf.training.files import write_json
 from twinshelf.training.loop.finishing import finish_image_tower
 from twinshelf.training.loop.module import EncoderModule, warn_of_folded_norms
-from twinshelf.training.loop.trainer import BEST, LAST, build_trainer, keep_freed_memory
+from twinshelf.training.loop.trainer import (
+    BEST,
+    LAST,
+    build_loggers,
+    build_trainer,
+    keep_freed_memory,
+)
 from twinshelf.training.loop.validation import EmbeddedRows, evaluate_patterns, join_rows
 from twinshelf.training.losses.metric_losses import check_terms
 from twinshelf.training.model.encoder import build_encoder
@@ -65,7 +73,7 @@ class TrainingSummary:
         recall_at_1: Share of offers whose first hit is right, by image, text and both; a
             kind is absent where no validation offer shows it.
         mean_average_precision: The same kinds, over the whole ranking.
-        fusion_weight: w, the share of the image.
+        fusion_weight: w, the weight of the image.
         epoch_count: Epochs trained.
         train_count: Rows trained on.
         validation_count: Validation offers.
@@ -104,18 +112,20 @@ def train(config: TrainConfig) -> TrainingSummary:
     config = replace(config, preprocessing=fitted, resume=False)
     module = _assemble(config, architecture, data.group_count)
     first_epoch = _check_resumed(last, module) if last else 0
-    if last is None:  # weights of an earlier training would pass for those of this one
-        remove(folder, (WEIGHTS, METRICS, BEST, LAST, *RESULTS))
-    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
-    tracked = TrackedRun(folder=folder, loggers=config.loop.loggers)
-    begin_tracking(tracked, is_resumed=last is not None)
-    loaders = _feed(config, data, folder, first_epoch)
     trainer = build_trainer(
         config.loop,
         folder=folder,
         gradient_clip=config.optimizer.gradient_clip,
         with_validation=bool(data.validation),
     )
+    # Weights of an earlier training would pass for those of this one.
+    if last is None and trainer.is_global_zero:
+        remove(folder, (WEIGHTS, METRICS, BEST, LAST, *RESULTS))
+    save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
+    tracked = TrackedRun(folder=folder, loggers=config.loop.loggers)
+    begin_tracking(tracked, is_resumed=last is not None)
+    trainer.loggers = build_loggers(config.loop, folder)
+    loaders = _feed(config, data, folder, first_epoch)
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
     tower = module.model.image_tower
@@ -209,7 +219,7 @@ def _assemble(
 
 
 def prepare_text(
-    config: TrainConfig, products: Sequence[Product]
+    config: TrainConfig, products: MappedProducts
 ) -> tuple[Tokenizer, PretrainedConfig]:
     """Returns the tokenizer and the architecture of the text backbone.
 
@@ -230,8 +240,10 @@ def prepare_text(
                 f"but preprocessing.token_buckets ends at {buckets[-1]}"
             )
         return load_pretrained_tokenizer(text.name), architecture
-    places = range(0, len(products), max(1, len(products) // MOST_VOCABULARY_ROWS))
-    joined = (join_fields(text_fields(products[place]), config.preprocessing) for place in places)
+    drawn = products.take(
+        np.arange(0, len(products), max(1, len(products) // MOST_VOCABULARY_ROWS))
+    )
+    joined = (join_fields(text_fields(each), config.preprocessing) for each in drawn)
     texts = (normalise_text(each, config.preprocessing) for each in joined)
     tokenizer = train_wordpiece(texts, text.scratch.vocabulary_size)
     return tokenizer, scratch_architecture(
@@ -258,7 +270,7 @@ def _evaluate(
         mean_average_precision={
             kind: found.mean_average_precision for kind, found in scores.items()
         },
-        fusion_weight=fusion.image_share(),
+        fusion_weight=fusion.plain_weight(),
         epoch_count=trainer.current_epoch,
         train_count=len(data.train),
         validation_count=len(data.validation),

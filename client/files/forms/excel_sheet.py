@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ _ENOUGH_FIELDS = 3
 _HEADER_ROWS = 20
 _ROWS_LOOKED_AT = 200
 _MOST_ROWS = 1 << 20  # of Excel itself: a file may number its rows as it likes
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 Cells = list[object]
 
 
@@ -206,8 +208,13 @@ def _merged_of(sheet: Any, path: Path) -> MergedCells | None:
 
 
 def _value_of(cell: Any) -> object:
-    """The value of a cell; a number that is shown with leading zeros, "00123", as it is shown."""
+    """The value of a cell; a number that is shown with leading zeros, "00123", as it is shown.
+
+    A sign that XML cannot hold is written by its number: "_x000D_" is the return of Windows.
+    """
     value: object = cell.value
+    if isinstance(value, str) and "_x" in value:
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
     if isinstance(value, int) and not (digits := str(cell.number_format)).strip("0"):
         return str(value).zfill(len(digits))
     return value

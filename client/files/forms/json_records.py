@@ -16,15 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
-from twinshelf.client.files.forms.json_shapes import (
-    LIST_NAME,
-    NO_TABLES,
-    ListedRows,
-    Record,
-    rows_within,
-)
+from twinshelf.client.files.forms.json_lists import DECODER, JsonLists, begin_list
+from twinshelf.client.files.forms.json_shapes import ListedRows, Record, rows_within
 from twinshelf.client.files.forms.stored_bytes import open_bytes
-from twinshelf.client.files.forms.text_encoding import FoundEncoding, find_encoding
+from twinshelf.client.files.forms.text_encoding import FoundEncoding, errors_of, find_encoding
 from twinshelf.client.files.names.columns import (
     has_embedded,
     has_price,
@@ -33,7 +28,7 @@ from twinshelf.client.files.names.columns import (
 )
 from twinshelf.client.files.names.plain_name import PRICED_PARTS, WRAPPERS
 from twinshelf.client.files.rows import ProductFileError, TableForm
-from twinshelf.client.files.values.cell_values import nested_within
+from twinshelf.client.files.values.cell_values import nested_within, pair_of
 
 LONGEST_RECORD_CHARACTERS = 64 * 1024 * 1024
 _BLOCK_CHARACTERS = 1 << 20
@@ -42,20 +37,7 @@ _SAMPLE_RECORDS = 1000
 # Objects further within than these hold no field, and more columns none that anybody looks at.
 _DEEPEST, _MOST_FURTHER = 7, 1000
 _BETWEEN = re.compile(r"[\s,]*")
-_KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
-_PLAIN_MEMBER = (
-    _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{(?:[^][{}]|\{[^][{}]*\})*+\}|\[[^][{}]*\])\s*,'
-)
-_LIST_KEY = rf'\s*"(?:{LIST_NAME.removesuffix("|offers")})"\s*:\s*'
-# The list of an answer such as {"count": 2, "products": [{. A product may have offers as well, so
-# that these are such a list only where nothing stands before them.
-_LIST_WITHIN = re.compile(
-    rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
-    re.IGNORECASE,
-)
 _AROUND = ("edges", "nodes", "node")
-# Another list of the same object, behind the first.
-_LIST_BEHIND = re.compile(rf'[\s}}]*,(?:{_PLAIN_MEMBER})*+\s*"([^"\\]*)"\s*:\s*\[(?=\s*\{{)')
 # What JSON-LD says of a shop's page besides its products.
 _NO_PRODUCTS = frozenset(
     "Organization OnlineStore Corporation LocalBusiness Store WebSite WebPage CollectionPage"
@@ -89,7 +71,7 @@ class JsonRecords:
         Raises:
             ProductFileError: If the file breaks off.
         """
-        yield from _records(self.path, self.encoding.name, self.form)
+        yield from _records(self.path, self.encoding, self.form)
 
 
 def value_of(record: Mapping[str, object], name: str) -> object:
@@ -105,6 +87,8 @@ def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, obje
     value = record.get(name)
     if name.casefold() in (*WRAPPERS, *PRICED_PARTS) or _DETAILS.search(name):
         value = _first_of(value)
+    if name == "custom_attributes" and isinstance(value, list):  # Magento's, pairs in a list
+        value = {str(pair[0]): pair[1] for pair in map(pair_of, value) if pair}
     # What such an object holds is told together with how many of its digits are decimals.
     if not isinstance(value, Mapping) or "currency_minor_unit" in value:
         return {}
@@ -132,12 +116,12 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
         ProductFileError: If the file is empty, or holds anything but objects.
     """
     encoding = find_encoding(path, form.encoding)
-    with _opened(path, encoding.name) as file:
+    with _opened(path, encoding) as file:
         start = file.read(_BLOCK_CHARACTERS)
     is_list = start.lstrip().startswith("[") and not _LISTS_IN_LINES.match(start)
-    is_list = is_list or _LIST_WITHIN.match(start) is not None or _is_one_value(start)
+    is_list = is_list or begin_list(start)[0] or _is_one_value(start)
     form_name = "JSON" if is_list else "JSON lines"
-    sample = itertools.islice(_records(path, encoding.name, form_name), _SAMPLE_RECORDS)
+    sample = itertools.islice(_records(path, encoding, form_name), _SAMPLE_RECORDS)
     records = [record for record in sample if not isinstance(record, str)]
     if not any(records):
         raise ProductFileError(f"{path} holds no JSON object; expected one for each product")
@@ -188,17 +172,18 @@ def _is_one_value(start: str) -> bool:
     if len(start) == _BLOCK_CHARACTERS:
         return False
     try:
-        return isinstance(json.loads(start), dict)
+        return isinstance(json.loads(start, strict=False), dict)
     except (ValueError, RecursionError):
         return False
 
 
-def _opened(path: Path, encoding: str) -> TextIO:
-    name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
-    return io.TextIOWrapper(open_bytes(path), encoding=name, errors="replace")
+def _opened(path: Path, encoding: FoundEncoding) -> TextIO:
+    is_utf_8 = codecs.lookup(encoding.name).name == "utf-8"
+    name = "utf-8-sig" if is_utf_8 else encoding.name
+    return io.TextIOWrapper(open_bytes(path), encoding=name, errors=errors_of(encoding))
 
 
-def _records(path: Path, encoding: str, form: str) -> Iterator[Record | str]:
+def _records(path: Path, encoding: FoundEncoding, form: str) -> Iterator[Record | str]:
     with _opened(path, encoding) as file:
         try:
             found = _lines(file) if form == "JSON lines" else _list_items(file)
@@ -224,7 +209,7 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
         if not text:
             continue
         try:
-            value = json.loads(text)
+            value = json.loads(text, strict=False)
             is_of_lists = isinstance(value, list) if line_number == 1 else is_of_lists
             row = listed.read(value) if is_of_lists else value
             if found := _action_of(value):
@@ -256,27 +241,27 @@ def _action_of(value: object) -> Record:
 
 def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
     """Objects of a list, one after another, so that the list is never whole in memory."""
-    decoder = json.JSONDecoder()
     text = read + file.read(_BLOCK_CHARACTERS)
-    opening = _LIST_WITHIN.match(text)
-    position = opening.end() if opening else 0
-    position = text.find("[", position) + 1 if opening or text.lstrip()[:1] == "[" else 0
-    number, listed, lists = 0, ListedRows(), _Lists()
+    is_within, position = begin_list(text)
+    number, listed, lists = 0, ListedRows(), JsonLists()
     while True:
-        between = _BETWEEN.match(text, position)
-        position = between.end() if between else position
+        position = _skip_between(text, position)
         if text[position : position + 1] == "]":
             # Another list may follow, or on the next line the next page of an answer.
             text = text[position + 1 :] + file.read(_BLOCK_CHARACTERS)
-            if not opening:
+            if not is_within:
                 text = text.lstrip(" \t\r\n,;")
                 position = int(text.startswith("["))
             elif (position := lists.next_in(text)) == 0:
                 return
             continue
         try:
-            value, position = decoder.raw_decode(text, position)
+            value, position = DECODER.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
+            if place := lists.place_behind(text, position, error):
+                number, position = number + 1, place
+                yield f"object {number}: is no JSON: {error}"
+                continue
             # Doubled each time, so that a long object is not parsed from its start for each block.
             block = file.read(max(_BLOCK_CHARACTERS, len(text) - position))
             text, position = text[position:] + block, 0
@@ -288,34 +273,17 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
         if not lists.takes(value):
             continue
         number += 1
-        if (row := listed.read(value)) is not None or value is None:
-            yield _as_record(row, f"object {number}")
+        yield from _read_by(listed, value, number)
 
 
-class _Lists:
-    """The lists of an answer, one behind another, of which those of other things are left out."""
+def _skip_between(text: str, position: int) -> int:
+    between = _BETWEEN.match(text, position)
+    return between.end() if between else position
 
-    def __init__(self) -> None:
-        self._known: Record = {}  # the first product
-        self._is_read = self._is_first = True
 
-    def next_in(self, text: str) -> int:
-        """Where the next list begins in what stands behind one; 0 where there is none."""
-        if behind := _LIST_BEHIND.match(text):
-            self._is_read, self._is_first = behind[1].casefold() not in NO_TABLES, True
-            return behind.end()
-        page = _LIST_WITHIN.match(text, text.find("\n") + 1)
-        self._is_read, self._is_first = True, False
-        return text.find("[", page.end()) + 1 if page else 0
-
-    def takes(self, value: object) -> bool:
-        """Whether a value is read: those of a list whose first is much like the first product."""
-        if self._is_first and isinstance(value, dict):
-            self._is_first = False
-            self._known = self._known or value
-            shared, all_names = value.keys() & self._known.keys(), value.keys() | self._known.keys()
-            self._is_read &= 2 * len(shared) > len(all_names) or not all_names
-        return self._is_read
+def _read_by(listed: ListedRows, value: object, number: int) -> Iterator[Record | str]:
+    if (row := listed.read(value)) is not None or value is None:
+        yield _as_record(row, f"object {number}")
 
 
 def _as_record(value: object, place: str) -> Record | str:

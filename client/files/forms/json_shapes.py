@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeGuard, cast
 
 from twinshelf.client.files.names.column_names import names_by_word
 from twinshelf.client.files.names.columns import has_embedded, has_title, named_fields
 from twinshelf.client.files.names.plain_name import WRAPPERS
+from twinshelf.client.files.values.cell_values import nested_within
 
 # The features of an answer of Hugging Face describe its columns.
 LIST_NAME = (
@@ -23,7 +24,7 @@ NO_TABLES = frozenset(
 )
 _DEPTH_OF_TABLE = 6
 # Of rows that are lists: where they stand, where the names of their columns, how far down at most.
-_ROW_KEYS = frozenset(("values", "rows", "data", "table"))
+_ROW_KEYS = frozenset(("values", "rows", "data", "table", "records", "results"))
 _NAME_KEYS = ("columns", "header", "headers", "fields", "names", "meta")
 _ROWS_ABOVE_NAMES = 5
 _SAMPLE_OBJECTS = 100
@@ -38,6 +39,10 @@ def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
     One that is alone in its file may also be of columns whose keys are rows, or have a row behind
     each identifier.
     """
+    body = record.get("body")
+    if is_alone and isinstance(body, str) and (answer := nested_within(body)):
+        yield from rows_within({"body": answer}, is_alone=True)  # what a gateway passes on
+        return
     if (parts := _parts_of(record)) is not None:
         yield from parts
         return
@@ -142,7 +147,7 @@ def _listed_rows(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[Record
         return
     if not isinstance(value, dict) or not depth:
         return
-    named = ListedRows(next(filter(None, (_names_of(value.get(key)) for key in _NAME_KEYS)), ()))
+    named = ListedRows(_names_beside(value))
     tables = {key: rows for key, rows in value.items() if _is_of_lists(rows)}
     if len(tables) == len(value) or tables.keys() <= _ROW_KEYS:
         for rows in tables.values():
@@ -151,6 +156,14 @@ def _listed_rows(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[Record
     if not tables:
         for inner in value.values():
             yield from _listed_rows(inner, depth - 1)
+
+
+def _names_beside(value: Mapping[str, object]) -> tuple[str, ...]:
+    """The names of columns beside rows, of Socrata within what it says of the view."""
+    if names := next(filter(None, (_names_of(value.get(key)) for key in _NAME_KEYS)), ()):
+        return names
+    inner = next((value[key] for key in ("meta", "view") if key in value), None)
+    return _names_beside(inner) if isinstance(inner, Mapping) else ()
 
 
 def _are_objects(value: object) -> bool:
@@ -165,7 +178,7 @@ def _names_of(value: object) -> tuple[str, ...]:
     """The names of columns that a list holds, "" for one without; () if none tells of products."""
     if not isinstance(value, list):
         return ()
-    cells = [each.get("name") if isinstance(each, dict) else each for each in value]
+    cells = [each.get("name", each.get("id")) if isinstance(each, dict) else each for each in value]
     if any(isinstance(cell, (list, dict)) for cell in cells):
         return ()
     names = tuple("" if cell is None else str(cell) for cell in cells)
@@ -202,8 +215,11 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
     """Lists of objects that an answer wraps under other names than the usual."""
     if isinstance(value, list):
         records = [each for each in value if each is not None]
-        if records and all(isinstance(r, dict) and has_embedded(_names_within(r)) for r in records):
+        if _are_objects(records) and all(has_embedded(_names_within(each)) for each in records):
             yield records
+        elif _are_objects(records) and depth:  # an answer to each of several questions
+            for each in records:
+                yield from _tables_within(each, depth - 1)
     elif isinstance(value, dict) and depth:
         for name, inner in value.items():
             if name not in NO_TABLES:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from codecs import lookup
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,11 @@ from twinshelf.client.files.forms.header import (
 )
 from twinshelf.client.files.forms.markup_rows import MarkupRows, Row
 from twinshelf.client.files.forms.stored_bytes import open_bytes
-from twinshelf.client.files.forms.text_encoding import find_encoding
+from twinshelf.client.files.forms.text_encoding import (
+    FoundEncoding,
+    errors_of,
+    find_declared_encoding,
+)
 from twinshelf.client.files.forms.text_rows import LONGEST_ROW_CHARACTERS
 from twinshelf.client.files.rows import ProductFileError
 
@@ -46,7 +49,7 @@ class MarkupTable:
     """
 
     path: Path
-    encoding: str
+    encoding: FoundEncoding
     kind: str
     tables: tuple[str, ...]
     other_tables: tuple[str, ...]
@@ -66,19 +69,20 @@ class MarkupTable:
                 yield orders[name].ordered((row + [""] * width)[:width], "")
 
 
-def open_markup(path: Path, *, has_header: bool) -> MarkupTable:
+def open_markup(path: Path, *, has_header: bool, encoding_name: str = "") -> MarkupTable:
     """Finds the table whose header names most fields, and those with the same header.
 
     Args:
         path: The file; may be compressed.
         has_header: Whether a row names the columns; else they are called by their numbers.
+        encoding_name: What the user says that it is written in; empty to find it.
 
     Raises:
         ProductFileError: If it holds no table.
     """
     with open_bytes(path) as file:
         start = file.read(4096)
-    encoding = _encoding_of(path, start)
+    encoding = find_declared_encoding(path, _CHARSET, encoding_name)
     first_rows: dict[str, list[list[str]]] = {}
     for name, _, row in _rows(path, encoding, _SAMPLE_CHARACTERS):
         rows = first_rows.setdefault(name, [])
@@ -104,23 +108,11 @@ def open_markup(path: Path, *, has_header: bool) -> MarkupTable:
     )
 
 
-def _encoding_of(path: Path, start: bytes) -> str:
-    """What a file is written in: an old encoding is the one that it declares, where it does."""
-    found = find_encoding(path).name
-    declared = _CHARSET.search(start)
-    if found.startswith("utf") or declared is None:
-        return "utf-8-sig" if found == "utf-8" else found
-    try:
-        name = lookup(declared[1].decode()).name
-    except LookupError:
-        return found
-    return found if name.startswith("utf") else name
-
-
-def _rows(path: Path, encoding: str, most: int = 0) -> Iterator[tuple[str, int, Row]]:
+def _rows(path: Path, encoding: FoundEncoding, most: int = 0) -> Iterator[tuple[str, int, Row]]:
     """Yields the name of a table, the number of a row in it, and its cells."""
     parser = MarkupRows()
-    with io.TextIOWrapper(open_bytes(path), encoding=encoding, errors="replace") as file:
+    name, errors = "utf-8-sig" if encoding.name == "utf-8" else encoding.name, errors_of(encoding)
+    with io.TextIOWrapper(open_bytes(path), encoding=name, errors=errors) as file:
         read_count = 0
         while block := file.read(_BLOCK_CHARACTERS):
             try:

@@ -30,11 +30,15 @@ class ParquetTable:
     Attributes:
         path: The file.
         header: Names of its columns; those within a struct behind its own: "product.title".
+        repeated: Those of several columns, which cannot be read.
+        vectors: Columns of lists of numbers, which no field is read from, and may be gigabytes.
         row_count: Rows, as its metadata says.
     """
 
     path: Path
     header: tuple[str, ...]
+    repeated: frozenset[str]
+    vectors: frozenset[str]
     row_count: int
 
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, object]]:
@@ -54,12 +58,23 @@ class ParquetTable:
             # Equal texts stay one text: a dictionary of a few long ones may stand for a million.
             with pq.ParquetFile(self.path, read_dictionary=flat) as file:
                 batch_size = max(1, min(_MOST_BATCH_ROWS, int(_BATCH_BYTES / bytes_per_row)))
-                for batch in file.iter_batches(batch_size=batch_size, columns=columns):
+                for batch in batches_of(file, batch_size, columns):
                     lists = [_values(column) for column in batch.columns]
                     for values in zip(*lists, strict=True):
                         yield dict(zip(batch.schema.names, values, strict=True))
         except (OSError, pa.ArrowException) as error:
             raise ProductFileError(f"{self.path} breaks off: {error}") from error
+
+
+def batches_of(
+    file: pq.ParquetFile, row_count: int, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a file, so many at once at most, one row group after the other.
+
+    Read as one, a file fills the memory: Arrow keeps what it has read of the groups behind.
+    """
+    for number in range(file.num_row_groups):
+        yield from file.iter_batches(row_count, row_groups=[number], columns=columns)
 
 
 def open_parquet(path: Path) -> ParquetTable:
@@ -70,13 +85,23 @@ def open_parquet(path: Path) -> ParquetTable:
     """
     try:
         with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
             return ParquetTable(
                 path=path,
-                header=(*file.schema_arrow.names, *_inner_names(file.schema_arrow)),
+                header=tuple(dict.fromkeys((*schema.names, *_inner_names(schema)))),
+                repeated=frozenset(
+                    name for name in schema.names if len(schema.get_all_field_indices(name)) > 1
+                ),
+                vectors=frozenset(each.name for each in schema if _holds_vectors(each.type)),
                 row_count=file.metadata.num_rows,
             )
     except (OSError, pa.ArrowException) as error:
         raise ProductFileError(f"{path} is not a readable Parquet file") from error
+
+
+def _holds_vectors(kind: pa.DataType) -> bool:
+    is_list = isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType)
+    return is_list and (pa.types.is_floating(kind.value_type) or _holds_vectors(kind.value_type))
 
 
 def _inner_names(schema: pa.Schema) -> list[str]:
@@ -131,3 +156,5 @@ def _plain_values(column: pa.Array) -> list[object]:
         return list(column.to_pylist())
     except UnicodeDecodeError:  # texts in another encoding: as bytes they are read one by one
         return list(column.cast(pa.large_binary()).to_pylist())
+    except (ValueError, OverflowError):  # times that Python does not know
+        return list(column.cast(pa.string()).to_pylist())

@@ -36,6 +36,21 @@ NOTE = re.compile(
     r"|\W*(?:page|seite|стр\w*\.?) \d+ (?:of|/|von|из) \d+\W*",
     re.IGNORECASE,
 )
+# With the name of what is summed up behind.
+_SUBTOTAL = re.compile(
+    r"\W*(?:sub[\s-]?totals?|zwischensumme|übertrag|sous-total|subtotale|subtotaal|brought forward"
+    r"|carried forward|промежуточный итог|итого по|всего по|小计|小計)(?!\w)",
+    re.IGNORECASE,
+)
+_PAGE = re.compile(
+    r"\W*(?:page|seite|página|pagina|стр\w*\.?) \d+(?: (?:of|/|von|из|de|di|van) \d+)?\W*", re.I
+)
+
+
+def is_subtotal(label: Label) -> bool:
+    """Whether a label is that of a subtotal, or the number of a page."""
+    is_page = label.is_alone and _PAGE.fullmatch(label.text) is not None
+    return is_page or _SUBTOTAL.match(label.text) is not None
 
 
 def label_of(cells: Sequence[object]) -> Label | None:

@@ -23,6 +23,7 @@ from twinshelf.client.files.forms.zip_archive import (
     is_document,
     is_open_table,
     open_tables_within,
+    require_bounded,
 )
 from twinshelf.client.files.rows import MissingFileError, ProductFileError
 
@@ -54,9 +55,11 @@ _OTHERS = {
     b"From: <Saved by": "a web archive; save it as a web page, or its table as CSV",
     b"BEGIN:": "a list of cards; save it as CSV or JSON",
 }
+# Of dBase, with the month and the day when it was written.
+_DBASE = re.compile(rb"[\x03\x83\x8b\xf5].[\x01-\x0c][\x01-\x1f]", re.DOTALL)
 _TAR_MAGIC, _TAR_PLACE = b"ustar", 257
 _WEB_PAGE = re.compile(rb"\s*<(?:[^<>]*>\s*<)?(?:!doctype html|html|table)\b", re.IGNORECASE)
-_WORKBOOK = b"urn:schemas-microsoft-com:office:spreadsheet"
+_WORKBOOKS = (b"urn:schemas-microsoft-com:office:spreadsheet", b"<office:document")
 _XML = re.compile(rb"\s*<(?:\?xml\b|!--|!doctype\b|[a-z_][\w.:-]*[\s>])", re.IGNORECASE)
 _SCRIPTS = {
     "an SQL script; export its table as CSV": re.compile(
@@ -71,6 +74,9 @@ _SCRIPTS = {
         rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*+(?:export\s+)?"
         rb"(?:default|(?:var|let|const)\s+\w+\s*(?::[^=\n]*)?=|[\w.$]+\s*\(|[\w.]+\s*=)\s*[\[{]",
         re.DOTALL,
+    ),
+    "a SYLK table; save it as .xlsx or CSV": re.compile(
+        rb"ID;P[^\n]*\n(?:[A-Z]{1,3};[^\n]*\n)*?[BC];[XYK]"
     ),
     "a file of settings; save it as CSV or JSON": re.compile(
         rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"
@@ -123,8 +129,10 @@ def unpacked(path: Path) -> Path:
 
 @functools.lru_cache(maxsize=8)  # a table is opened several times
 def _unpacked(path: Path, written_ns: int) -> Path:
+    name = find_tables(path).names[0]
+    require_bounded(path, name)
     with open_bytes(path) as file:
-        return _store(file, Path(find_tables(path).names[0]).name)
+        return _store(file, Path(name).name)
 
 
 def require_file(path: Path) -> None:
@@ -165,7 +173,7 @@ def kind_of(path: Path) -> Kind:
         raise ProductFileError(f"{path} holds a file that is compressed itself; unpack it first")
     if start.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
         return "parquet"
-    if _WEB_PAGE.match(_marked_up(start)) or _WORKBOOK in start:
+    if _WEB_PAGE.match(_marked_up(start)) or any(each in start for each in _WORKBOOKS):
         return "markup"
     if _XML.match(_marked_up(start)):
         return "xml"
@@ -181,6 +189,8 @@ def _require_table(path: Path, start: bytes) -> None:
         raise ProductFileError(f"{path} is {other}")
     if start[_TAR_PLACE:].startswith(_TAR_MAGIC):
         raise ProductFileError(f"{path} is a tar archive; unpack it")
+    if _DBASE.match(start):
+        raise ProductFileError(f"{path} is a dBase table; save it as CSV or .xlsx")
     if script := next((name for name, form in _SCRIPTS.items() if form.match(start)), ""):
         raise ProductFileError(f"{path} is {script}")
 
@@ -267,7 +277,8 @@ def _marked_up(start: bytes) -> bytes:
 
 
 def _begins_json(start: bytes) -> bool:
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    # A record may begin with the sign that parts records.
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x1e")
     if text.startswith(b"{"):
         return text[1:].lstrip()[:1] in (b'"', b"'", b"}")
     return text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"[", b"]")

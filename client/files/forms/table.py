@@ -71,6 +71,19 @@ class Table:
         return (*self.content.header, *self.nested)
 
     @property
+    def vector_columns(self) -> frozenset[str]:
+        """Columns of lists of numbers, which hold no field."""
+        return self.content.vectors if isinstance(self.content, ParquetTable) else frozenset()
+
+    @property
+    def telling_columns(self) -> tuple[str, ...]:
+        """Columns whose first rows are looked at: not those of Parquet that cannot or must not."""
+        if not isinstance(self.content, ParquetTable):
+            return self.columns
+        barred = self.content.vectors | self.content.repeated
+        return tuple(name for name in self.columns if name not in barred)
+
+    @property
     def form(self) -> str:
         """What was found, in words: "text, UTF-8, semicolons"."""
         archived = f"{' and '.join(self.within.names)} of the archive: " if self.within else ""
@@ -128,7 +141,7 @@ class Table:
     @property
     def encoding_doubt(self) -> str:
         """What the text may be written in instead, in words; empty when that is plain."""
-        if not isinstance(self.content, (DelimitedText, JsonRecords)):
+        if not isinstance(self.content, DelimitedText | JsonRecords | XmlRecords | MarkupTable):
             return ""
         encoding = self.content.encoding
         if encoding.of_broken:
@@ -241,7 +254,7 @@ def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
     table = Table(path=path, content=content, within=within if is_told else None)
     if not names_no_title(table.columns):
         return table
-    first = islice(table.rows(table.columns), _ROWS_LOOKED_AT)
+    first = islice(table.rows(table.telling_columns), _ROWS_LOOKED_AT)
     nested = columns_within(row.cells for row in first if isinstance(row, CellRow))
     return replace(table, nested=nested)
 
@@ -253,9 +266,9 @@ def _opened(path: Path, form: TableForm) -> Content:
         case "json":
             return open_json(path, form)
         case "xml":
-            return open_xml(path)
+            return open_xml(path, form.encoding)
         case "markup":
-            return open_markup(path, has_header=form.has_header)
+            return open_markup(path, has_header=form.has_header, encoding_name=form.encoding)
         case "excel":
             return open_excel(path, has_header=form.has_header)
     return open_delimited(path, form)

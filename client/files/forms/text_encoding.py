@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,6 +68,16 @@ _RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
 _FEW_CHARACTERS = 10
 _USUAL_OLD = "cp1252"
 _RIVALS_NAMED = 3
+# What declares one of these means the wider one, as browsers know.
+_WIDER = {
+    "iso8859-1": "cp1252",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+}
+_DECLARED_WITHIN_BYTES = 4096
 # How the first bytes of Latin letters and of quotes look in cp1252.
 _READ_WRONGLY = ("Ã", "Â", "â€")
 # Bytes that a text in UTF-8 cannot hold become these lone surrogates and are mended cell by cell.
@@ -113,6 +124,48 @@ def find_encoding(path: Path, given: str = "") -> FoundEncoding:
     return found
 
 
+def find_declared_encoding(
+    path: Path, declaration: re.Pattern[bytes], given: str = ""
+) -> FoundEncoding:
+    """Finds the encoding of a text that declares one: that which is declared, where it is old.
+
+    Whether a text is Unicode's is seen in its bytes, whatever it says.
+
+    Args:
+        path: The file; may be compressed.
+        declaration: Finds the declaration in the first bytes; its group is the name.
+        given: What the user says that it is; empty to find it.
+
+    Raises:
+        ProductFileError: As `find_encoding`.
+    """
+    found = find_encoding(path, given)
+    with open_bytes(path) as file:
+        declared = declaration.search(file.read(_DECLARED_WITHIN_BYTES))
+    if given or found.name.startswith("utf") or declared is None:
+        return found
+    try:
+        name = codecs.lookup(declared[1].decode()).name
+    except LookupError:
+        return found
+    return found if name.startswith("utf") else FoundEncoding(name=_WIDER.get(name, name))
+
+
+def errors_of(encoding: FoundEncoding) -> str:
+    """Returns Python's name for how the bytes are read that are not in an encoding."""
+    if not encoding.of_broken:
+        return "replace"
+    name = f"twinshelf.{encoding.of_broken}"
+    codecs.register_error(name, functools.partial(_read_as, encoding.of_broken))
+    return name
+
+
+def _read_as(encoding: str, error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode(encoding, errors="replace"), error.end
+
+
 def _require_encoding(path: Path, given: str) -> str:
     """Refuses an encoding that most lines are not in; returns what the others are read as."""
     if codecs.lookup(given).name.startswith(("utf-16", "utf-32")):
@@ -136,7 +189,7 @@ def _require_encoding(path: Path, given: str) -> str:
     return _USUAL_OLD if broken else ""
 
 
-def mended(cell: str, of_broken: str) -> str:
+def mended(cell: str, of_broken: str = "") -> str:
     """Undoes what other programs did to a cell's letters.
 
     Bytes that are no UTF-8, in a file that else is, are read as another encoding. What was UTF-8,
@@ -171,8 +224,10 @@ def _find_encoding(path: Path, byte_count: int, written_ns: int) -> FoundEncodin
             return FoundEncoding(name="utf-8")
     with open_bytes(path) as file:
         lines = [line for line in _lines(file) if not _is_ascii(line)]
-    broken = [line for line in lines if not _is_utf_8(line)]
-    if len(broken) * 2 > len(lines):
+    # A feed may stand on one line: what is between tags or quotes is a text of its own.
+    texts = [text for line in lines for text in re.split(rb'[<>"]', line) if not _is_ascii(text)]
+    broken = [text for text in texts if not _is_utf_8(text)]
+    if len(broken) * 2 > len(texts):
         return _find_old_encoding(b"".join(lines))
     # The letters of a word or two tell too little.
     letter_count = sum(byte > 127 for line in broken for byte in line)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from twinshelf.client.files.forms.json_records import LONGEST_RECORD_CHARACTERS, header_of
 from twinshelf.client.files.forms.json_shapes import Record
-from twinshelf.client.files.forms.stored_bytes import open_bytes
+from twinshelf.client.files.forms.text_encoding import FoundEncoding
+from twinshelf.client.files.forms.xml_text import find_xml_encoding, read_xml_text
 from twinshelf.client.files.names.columns import named_fields
 from twinshelf.client.files.rows import ProductFileError
 
-_BLOCK_BYTES = 1 << 16
 _SAMPLE_RECORDS = 1000
 # So many elements that name so many fields are the products: no more needs to be looked at.
 _PLAINLY_MANY, _PLAINLY_FIELDS = 10_000, 4
 # Elements of another kind that name fewer are categories, shops, reviews.
 _FIELDS_OF_PRODUCT = 3
-_SAMPLE_BYTES = 64 * 1024 * 1024
+_SAMPLE_CHARACTERS = 64 * 1024 * 1024
 # Their own name stands in an attribute: <field name="title">.
 _FIELD_TAGS = frozenset(
     "field column str int long float double bool date arr property prop cell".split()
@@ -43,6 +43,7 @@ class XmlRecords:
 
     Attributes:
         path: The file.
+        encoding: Its encoding.
         places: Of each kind of product the names of the elements around it and its own, the
             outermost first.
         header: Names of what the first products hold; those within behind the outer's own:
@@ -50,6 +51,7 @@ class XmlRecords:
     """
 
     path: Path
+    encoding: FoundEncoding
     places: tuple[_Place, ...]
     header: tuple[str, ...]
 
@@ -62,7 +64,7 @@ class XmlRecords:
         categories: dict[str, str] = {}
         number = 0
         try:
-            for place, element in _elements(self.path, self.places):
+            for place, element in _elements(self.path, self.encoding, self.places):
                 if place[-1:] == ("category",) and "id" in element.attrib:
                     categories[element.attrib["id"]] = (element.text or "").strip()
                 if place not in self.places:
@@ -87,7 +89,7 @@ class _Kind:
     within: set[str] = field(default_factory=set)
 
 
-def open_xml(path: Path) -> XmlRecords:
+def open_xml(path: Path, encoding_name: str = "") -> XmlRecords:
     """Finds which elements of an XML file are the products.
 
     They are those that stand there several times and name most fields of a product, of equal ones
@@ -95,14 +97,16 @@ def open_xml(path: Path) -> XmlRecords:
 
     Args:
         path: The file; may be compressed.
+        encoding_name: What the user says that it is written in; empty to find it.
 
     Raises:
         ProductFileError: If it is no XML, or nothing in it names what a product has.
     """
     kinds: dict[_Place, _Kind] = {}
     broken = ""
+    encoding = find_xml_encoding(path, encoding_name)
     try:
-        for place, element in _elements(path):
+        for place, element in _elements(path, encoding):
             kind = kinds.setdefault(place, _Kind())
             kind.count += 1
             kind.own.update(element.attrib)
@@ -130,10 +134,10 @@ def open_xml(path: Path) -> XmlRecords:
         )
     best = max(told, key=fitness)
     places = _alike(kinds, best, told)
-    records = XmlRecords(path=path, places=places, header=())
+    records = XmlRecords(path=path, encoding=encoding, places=places, header=())
     sample = itertools.islice(records.rows(), _SAMPLE_RECORDS)
     header = header_of([record for record in sample if not isinstance(record, str)])
-    return XmlRecords(path=path, places=places, header=header)
+    return replace(records, header=header)
 
 
 def _alike(
@@ -174,13 +178,16 @@ def _count_fields(kind: _Kind) -> int:
     return named_fields(tuple(sorted(kind.own | kind.within if kind.count > 1 else kind.own)))
 
 
-def _elements(path: Path, products: Sequence[_Place] = ()) -> Iterator[tuple[_Place, Element]]:
+def _elements(
+    path: Path, encoding: FoundEncoding, products: Sequence[_Place] = ()
+) -> Iterator[tuple[_Place, Element]]:
     """Yields each element where it ends, the inner before the outer.
 
     Args:
         path: The file.
+        encoding: Its encoding.
         products: Where the products stand, of which one is kept at a time; without them nothing is
-            kept, and the first 64 MiB are read.
+            kept, and the first 64 million characters are read.
 
     Raises:
         ParseError: If it is no XML.
@@ -189,33 +196,32 @@ def _elements(path: Path, products: Sequence[_Place] = ()) -> Iterator[tuple[_Pl
     parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
     stack: list[Element] = []
     place: _Place = ()
-    byte_count = 0
-    with open_bytes(path) as file:
-        while block := file.read(_BLOCK_BYTES):
-            parser.feed(block)
-            byte_count += len(block)  # of the product, or of all
-            for event in parser.read_events():
-                element = event[-1]
-                if not isinstance(element, Element):
-                    continue
-                if event[0] == "start":
-                    if len(stack) == _MOST_NESTED:
-                        raise ProductFileError(f"{path} nests elements over {_MOST_NESTED} deep")
-                    place = (*place, _name(element))
-                    stack.append(element)
-                    continue
-                yield place, element
-                is_part = any(len(place) > len(p) and place[: len(p)] == p for p in products)
-                place = place[:-1]
-                stack.pop()
-                if not is_part and stack:
-                    stack[-1].remove(element)
-                    byte_count = 0 if products else byte_count
-            if not products and byte_count >= _SAMPLE_BYTES:
-                return
-            if products and byte_count > LONGEST_RECORD_CHARACTERS:
-                raise ProductFileError(f"{path} holds a product of more than 64 MiB")
-        parser.close()
+    length = 0
+    for block in read_xml_text(path, encoding):
+        parser.feed(block)
+        length += len(block)  # of the product, or of all
+        for event in parser.read_events():
+            element = event[-1]
+            if not isinstance(element, Element):
+                continue
+            if event[0] == "start":
+                if len(stack) == _MOST_NESTED:
+                    raise ProductFileError(f"{path} nests elements over {_MOST_NESTED} deep")
+                place = (*place, _name(element))
+                stack.append(element)
+                continue
+            yield place, element
+            is_part = any(len(place) > len(p) and place[: len(p)] == p for p in products)
+            place = place[:-1]
+            stack.pop()
+            if not is_part and stack:
+                stack[-1].remove(element)
+                length = 0 if products else length
+        if not products and length >= _SAMPLE_CHARACTERS:
+            return
+        if products and length > LONGEST_RECORD_CHARACTERS:
+            raise ProductFileError(f"{path} holds a product of more than 64 MiB")
+    parser.close()
 
 
 def _title_of_parts(record: Record) -> str:

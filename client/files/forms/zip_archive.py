@@ -22,6 +22,9 @@ _START_BYTES, _HEADER_LINES, _FEWEST_FIELDS = 1 << 14, 10, 2
 _PRODUCTS = re.compile(
     "product|produkt|item|article|artikel|goods|catalog|katalog|offer|товар", re.IGNORECASE
 )
+# A workbook or a Parquet file is copied out of its archive: far above this ratio it was made to
+# fill a disk.
+_MOST_RATIO, _RATIO_COUNTS_FROM_BYTES = 50, 256 * 1024**2
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
 # What documents of office programs hold: "word/document.xml" is no table.
 _OF_DOCUMENT = re.compile(r"\[Content_Types\]\.xml|mimetype|.*\.iwa")
@@ -125,6 +128,17 @@ def _names_in(path: Path, name: str, suffix: str) -> tuple[str, ...]:
     lines = text.splitlines()[:_HEADER_LINES]
     rows = [tuple(cell.strip('" ') for cell in re.split(r"[,;\t|]", line)) for line in lines]
     return max(rows, key=count_named, default=())
+
+
+def require_bounded(path: Path, name: str) -> None:
+    """Refuses what would unpack to gigabytes out of little.
+
+    Raises:
+        ProductFileError: If it would.
+    """
+    entry = next(each for each in _entries(path) if each.filename == name)
+    if entry.file_size > max(_RATIO_COUNTS_FROM_BYTES, _MOST_RATIO * entry.compress_size):
+        raise ProductFileError(f"{name} in {path} would unpack to {entry.file_size:,} bytes")
 
 
 def open_tables_within(path: Path) -> _Joined:

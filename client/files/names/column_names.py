@@ -12,23 +12,25 @@ _WORDS = {
     "title": pattern(
         "title|titel|titre|titulo|titolo|tytul|libelle|productname|itemname|bezeichnung|produktname"
         "|^name(?:de|en|fr|es|it|nl|pl|pt|ru)|designation|denumire"
-        "|наименован|назван|номенклатур|商品名|标题|標題|品名|상품명"
+        "|наименован|найменув|назван|^denomina|^benamning|^tradename$|^назив|^naziv|номенклатур|商品名|标题|標題|品名|상품명"
     ),
     "price": pattern(
-        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|价|價|価格|単価|가격"
-        "|ціна|fiyat|hinta|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^(?:std)?vk|vk$|^pvp|eladasiar"
+        "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|cijena|价|價|価格|単価|가격"
+        "|ціна|fiyat|hinta|단가|소매가|egysegar|kereskedelmiar|मूल्य$|^dongia|^(?:sell(?:ing)?|sales?)rate|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^tarif(?:promo|reg|base|public|vente|ttc)|^ver[dð](?:$|med|an)|^p[uv](?:ht|ttc)|^(?:std)?vk|vk$|^pvp|eladasiar"
         "|^τιμη|τιμη$|^السعر|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
     "description": pattern(
-        "descri[pbzc]|deskrip|^opis|leiras|^mota|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|описан|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
-        "|الوصف"
+        "descri[pbzce]|deskrip|^opis|leiras|^mota|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|beschrijv|описан|popis|kuvaus|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
+        "|وصف|詳細|(?:marketing|romance|product|sales|web)copy$"
     ),
     "category": pattern(
-        "categor|kategor|категор|warengr|カテゴリ|类目|類目|分类|分類|카테고리|producttype|productgroup"
-        "|artikelkategorie|warengruppe|الفئة"
+        "categor|kategor|catagoir|κατηγορι|קטגורי|تصنيف|หมวด|ໝວດ|danhmuc|^nhom(?:hang|sanpham)|tuoteryhma|urungrubu|^osasto|категор|warengr|カテゴリ|类目|類目|分类|分類|카테고리|producttype|productgroup"
+        "|csoport|^товарн[а-я]+групп|فئة|श्रेणी|دسته|^loaihang|artikelkategorie|(?:artikel|produkt|varu|vare)grup|warengruppe|^itemgroup"
     ),
     "brand": pattern(
-        "brand|(?:manufacturers?|producer)(?:name)?$|marke(?!t)|^marka|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|الماركة"
+        "brand|(?:manufacturers?|producer)(?:name)?$|marke(?!t)|^marka|marque|бренд|ブランド|品牌|브랜드|hersteller|fabricant|ماركة"
+        "|^fabrika+t|producent|producato|uretici|gyarto|merkki$|merek|hangsanxuat|nhanhieu"
+        "|製造元|제조(?:사|업체)|المصنع|برند|ब्रांड|แบรนด์"
     ),
     "seller": pattern(
         "seller|satici|sprzedaj|sprzedawc|продав|vendedor|vendeur|卖家|賣家|판매자|البائع"
@@ -37,19 +39,20 @@ _WORDS = {
 }
 # Of something else, or another price than that a shop asks.
 _OTHER_PRICE_WORDS = (
-    "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke(?!t)|vendor|seller|short"
-    "|currency|wahrung|валют|date|datum|дата|(?<![ghsy])old|compare|purchase|einkauf|закуп|cost|type|typ"
-    "|history|code|url|link|min|max|from|until|valid|rule|list|group|grupp|tier|base|grund|per(?!bottle|piece|item|pack)|job"
-    "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|единиц|валют"
+    "seo|meta|sub|page|ima?ge?|photo|alt|categor|kategor|brand|marke(?!t)|vendor|seller"
+    "|currency|wahrung|валют|date|datum|дата|(?<![bcfghmsty])old|compare|purchase|einkauf|закуп|cost|type|typ"
+    "|history|(?<!pre)code|url|link|min|max|from|until|valid|rule|pricelist|preislist|listing|list(?:id|name|no|nr)|group|grupp|tier|base|grund|per(?!bottle|piece|item|pack)|job"
+    "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|(?<!за)единиц|валют"
     "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
-    "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|short|name2|label|dealer|condition|status"
+    "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|(?<!title)(?<!titel)short|name2|label|dealer|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp|^rank|rank(?:ing)?$|ranktitle"
 )
 _OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин")
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
 _ABOUT_WORDS = (
-    "ids?$|codes?$|code$|partno$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
-    "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|lang|phone|email|mail"
+    "^(?:cod|kod|nr|num(?:m?er|ber|ar)|indeks)|ids?$|codes?$|code$|partno$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
+    "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|phone|langu|(?<!beschreibung)lang$"
+    "|email|mail"
     "|address|city|country|since|response|feedback|flag|verified|stok|sku|logo|image|photo|^is|^has"
     "|best|^brandnew|編號|番号|번호|编号|编码|コード|코드|код"
 )
@@ -85,6 +88,8 @@ def names_by_word(column: str, field: str) -> bool:
     """
     name = plain_name(column)
     word, others = _WORDS.get(field), _OTHERS.get(field, _ABOUT)
+    if field in _OF_PRODUCT and _OF_PRODUCT[field].fullmatch(name) and not others.search(name):
+        return True
     if field == "price" and is_sale(column):  # though of a discount
         return True
     if field == "title" and _PRODUCT_NAME.fullmatch(name):
@@ -117,11 +122,13 @@ _PRODUCT_WORDS = plain_names(
     order inventory детали produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
     interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
-    商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный"""
+    商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный
+    tuote articol artigo artikkel bestel obj karti товару позиции позиції 物料 품목 vat_tu"""
 )
 _NUMBER_WORDS = plain_names(
-    """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo numer
-    numero szam شناسه کد קוד कोड ma код номер コード 番号 编号 编码 代码 編號 번호 코드"""
+    """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo
+    numer kode indeks numero szam
+    شناسه کد קוד कोड ma код номер артикул tunnus コード 番号 编号 编码 代码 編號 번호 코드"""
 )
 # "train_id", "Satıcı SKU": an identifier where no two rows share it, unless of something else.
 _SOME_ID = re.compile(
@@ -138,12 +145,17 @@ _PARTNERS = (
     "(?:supplier|vendor|seller|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"
 )
 _PRODUCT_NUMBER = re.compile(
-    "(?:{0})?(?:{1})+(?:{2})|(?:{2})(?:de|del|du|of|della)?(?:{1})+|{0}(?:ref|reference|sku)"
+    "(?:{0})?(?:{1})+(?:{2})|(?:{2})(?:de|del|du|do|da|of|della)?(?:{1})+|{0}(?:ref|reference|sku)"
     "|(?:ref|reference){0}|{3}".format(
         _PARTNERS,
         "|".join(_PRODUCT_WORDS),
         "|".join(_NUMBER_WORDS),
-        "|".join(plain_names("品番 型番 品號 货品编号 артикулпоставщика cikkszam termekszam")),
+        "|".join(
+            plain_names(
+                "品番 型番 品號 품번 货品编号 артикулпоставщика артикулпроизводителя cikkszam"
+                " termekszam cod_ref"
+            )
+        ),
     )
 )
 
@@ -153,14 +165,35 @@ _PART_NUMBER = re.compile(
     f"(?:part|item|product|article|artikel|urun|детали)(?:{'|'.join(_NUMBER_WORDS)})"
 )
 _OF_MAKER = re.compile("manufact|mfr|mfg|herstell|fabric|produ[ck]ent|oem|maker")
+_OF = "(?:de|do|da|del|dell|du|la|l|ה|ال){0,2}"  # without end it would take for ever
+_NAME_BEFORE = (
+    "(?:nome|nombre|nom|nama|ten|nume|numele|naziv|nazwa|nazev|nazov|oznaceni|назва|название|ονομα"
+    "|اسم|نام|שם|ชื่อ)"
+)
+_NAME_BEHIND = (
+    "(?:naam|namn|navn|nimi|adi|ismi|tanimi|neve|(?:meg)?nevezese?|bezeichnung|betegnelse|benevnelse|benamning|이름|명"
+    "|名|の?名前|名称|全称|का नाम|नाम)"
+)
+_PRODUCT = (
+    "(?:product|prod|item|merchandise|article|art|artikel|articolo|articulo|artigo|articol|produto|prodotto"
+    "|produit|producto|produktu|produktow|produse|produsului|produk|produktets|produktens|produtos|productos|prodotti|produits"
+    "|продукту|товара|товаров|товару|товарів|zbozi|asortymentu|arucikk"
+    "|varens|artikelns|materialu|mal|malin|towaru|urun|barang|hang|hanghoa|mathang|sanpham|tuote|termek|vare"
+    "|商品|产品|製品|상품|제품|품목|کالا|محصول|מוצר|פריט|منتج|صنف|سلعة|مادة|สินค้า|รายการ|ผลิตภัณฑ์|माल|उत्पाद|物料|货品)"
+)
 # "Nome do artigo", "Tên hàng hóa", "상품이름".
 _PRODUCT_NAME = pattern(
-    "(?:nome|nombre|nom|nama|ten|nume|naziv|nazwa|nazev|nazov|ονομα|اسم|نام|שם)(?:de|do|da|del|dell|du|l|ה)*{0}"
-    "|{0}(?:name|naam|namn|navn|nimi|adi|ismi|neve|bezeichnung|이름|명|名|名称)".format(
-        "(?:product|item|article|art|artikel|articolo|articulo|artigo|produto|prodotto|produit|producto"
-        "|produktu|zbozi|towaru|urun|barang|hang|hanghoa|sanpham|tuote|termek|商品|产品|製品|상품|제품|کالا|محصول|מוצר|פריט)"
-    )
+    f"{_NAME_BEFORE}{_OF}(?:{_PRODUCT}|com+erciale?|handlowa)"
+    f"|{_PRODUCT}(?:{_NAME_BEHIND}|(?:full|display)?name)".replace(" ", "")
 )
+# "Marca do produto", "Productgroep naam", "产品类别", "Merk/Fabrikant".
+_OF_PRODUCT = {
+    field: pattern(
+        f"(?:{_NAME_BEFORE}{_OF})?{_PRODUCT}?(?:{'|'.join(USUAL_NAMES[field])}){{1,2}}"
+        f"(?:{_OF}{_PRODUCT})?{_NAME_BEHIND}?".replace(" ", "")
+    )
+    for field in ("description", "category", "brand")
+}
 
 
 def is_usual_name(column: str, field: str) -> bool:

@@ -10,8 +10,18 @@ from typing import Literal
 
 from twinshelf.client.files.names.column_names import holds_photos, is_other_object, names_by_word
 from twinshelf.client.files.names.photo_names import is_other_photo, photo_order
-from twinshelf.client.files.names.plain_name import PARTS, PRICED_PARTS, plain_name, plain_names
-from twinshelf.client.files.names.price_names import COST, distance_from_paid, is_gross
+from twinshelf.client.files.names.plain_name import (
+    PRICED_PARTS,
+    is_of_part,
+    plain_name,
+    plain_names,
+)
+from twinshelf.client.files.names.price_names import (
+    COST,
+    distance_from_paid,
+    is_gross,
+    without_tax,
+)
 from twinshelf.client.files.names.usual_names import LATE_NAMES, USUAL_NAMES
 from twinshelf.client.files.rows import ProductFileError
 
@@ -251,12 +261,7 @@ def _usual_columns(
     names: Mapping[str, Sequence[str]] = USUAL_NAMES,
 ) -> tuple[str, ...]:
     """The best column for a field; for images all of one kind, such as image1 to image9."""
-    by_name: dict[str, list[str]] = {}
-    for column in dict.fromkeys(header):
-        # "@type" and "@context" are JSON-LD's own.
-        own = column.rpartition(".")[2] or column
-        if own and column not in taken and (own[0] != "@" or own == "@id"):
-            by_name.setdefault(plain_name(column), []).append(column)
+    by_name = _by_plain_name(header, taken, has_tax=names is LATE_NAMES)
     if field == "images":
         found = [column for name in USUAL_NAMES[field] for column in by_name.get(name, ())]
         found = [c for c in found if c.rpartition(".")[0] not in found]  # of the photo itself
@@ -273,13 +278,28 @@ def _usual_columns(
     if not (named := [by_name[name] for name in usual if name in by_name]):
         return ()
     if field == "price":
+        if names is LATE_NAMES:  # none of them is plainly what is paid
+            named = sorted(named, key=lambda same: min(map(distance_from_paid, same)))
         return (min(named[0], key=lambda name: (distance_from_paid(name), not is_gross(name))),)
     # The title of a variant is none of the product's, if that has one itself.
-    return (next((same[0] for same in named if not _is_of_part(same[0])), named[0][0]),)
+    return (next((same[0] for same in named if not is_of_part(same[0])), named[0][0]),)
 
 
-def _is_of_part(column: str) -> bool:
-    return column.partition(".")[0].casefold() in PARTS and "." in column
+def _by_plain_name(
+    header: Sequence[str], taken: set[str], *, has_tax: bool
+) -> dict[str, list[str]]:
+    """The columns of each plain name; where prices may tell of the tax also of that without it."""
+    by_name: dict[str, list[str]] = {}
+    for column in dict.fromkeys(header):
+        # "@type" and "@context" are JSON-LD's own.
+        own = column.rpartition(".")[2] or column
+        if own and column not in taken and (own[0] != "@" or own == "@id"):
+            # An address of JSON-LD's comes behind the shop's own number.
+            name = "uuid" if own == "@id" else plain_name(column)
+            by_name.setdefault(name, []).append(column)
+    for name in [name for name in by_name if has_tax and without_tax(name) not in by_name]:
+        by_name.setdefault(without_tax(name), []).extend(by_name[name])
+    return by_name
 
 
 def _replaces_cost(field: str, found: tuple[str, ...], known: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from twinshelf.client.files.names.plain_name import pattern, plain_name
+from twinshelf.client.files.names.plain_name import is_of_part, pattern, plain_name
 
 _OTHER = pattern(
     "logo|avatar|swatch|icon(?!ic)|flag|banner|badge|seller|vendor|brand|manufactur|shop(?!ify)|store|categor"
@@ -28,9 +28,12 @@ def is_other_photo(column: str) -> bool:
     return _OTHER.search(plain_name(column)) is not None
 
 
-def photo_order(column: str) -> tuple[int, bool, int]:
-    """What columns of photos are sorted by: the main one, large ones, by number, further ones."""
+def photo_order(column: str) -> tuple[bool, int, bool, int]:
+    """What columns of photos are sorted by: the main one, large ones, by number, further ones.
+
+    Those of a variant come behind the product's own.
+    """
     name = plain_name(column)
     rank = 2 if _FURTHER.search(name) else 0 if _MAIN.search(name) else 1
     numbers = re.findall(r"\d+", column)
-    return rank, not _LARGE.search(name), int(numbers[-1][:9]) if numbers else 0
+    return is_of_part(column), rank, not _LARGE.search(name), int(numbers[-1][:9]) if numbers else 0

@@ -6,13 +6,13 @@ import re
 import unicodedata
 
 # Letters that no accent parts from their plain form.
-_STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
+_STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe"})
 
 
 def _folded(text: str) -> str:
     """Small letters without accents; sounds of Japanese and Korean lose their marks as well."""
     text = unicodedata.normalize("NFKD", text).casefold().translate(_STROKED)
-    return "".join(c for c in text if not unicodedata.combining(c))
+    return "".join(c for c in text if not unicodedata.category(c).startswith("M"))
 
 
 def pattern(words: str) -> re.Pattern[str]:
@@ -44,7 +44,7 @@ _MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
     "details", "article_details", "product_details", "номенклатура", "товар", "offers", "variants",
-    "variations", "skus", "items", "translations", "summaries",
+    "variations", "skus", "items", "translations", "summaries", "payload", "metadata",
 )  # fmt: skip
 # Of these a product has several: what they hold is not its own.
 PARTS = ("offers", "variants", "variations", "skus", "items")
@@ -74,6 +74,11 @@ def plain_name(column: str) -> str:
     plain = "".join(words)
     is_photo = PHOTO_WORD.search(plain)
     return re.sub(r"[0-9]+$", "", plain) if is_photo else plain
+
+
+def is_of_part(column: str) -> bool:
+    """Whether a column is of something that a product has several of: "variants.title"."""
+    return column.partition(".")[0].casefold() in PARTS and "." in column
 
 
 def plain_names(text: str) -> tuple[str, ...]:

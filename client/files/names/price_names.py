@@ -10,8 +10,9 @@ from twinshelf.client.files.names.plain_name import pattern, plain_name
 _SALE = pattern(
     "(?:(?<!whole)sale|special|offer|promo|promotion|promotional|discount|discounted|deal|clearance|reduced"
     "|campaign)(?:selling|sales?|retail|unit)?price(?:u|eur|usd|gbp)?$|(?:after|with)discount"
+    "|^price(?:discounted|reduced|sale|special|promo(?:tion(?:al)?)?)$"
     "|salepreis|aktionspreis|angebotspreis|sonderpreis|reduzierterpreis"
-    "|prix(?:de)?(?:promo|solde|remise|reduit)|precio(?:de|en|con)?(?:oferta|promo|descuento|rebaja)"
+    "|tarifpromo|prix(?:de)?(?:promo|solde|remise|reduit)|precio(?:de|en|con)?(?:oferta|promo|descuento|rebaja)"
     "|prezzo(?:in|di)?(?:scontato|sconto|offerta|promo|speciale)|preco(?:promo|comdesconto|por$)"
     "|aanbiedingsprijs|actieprijs|kortingsprijs|kampanjpris|reapris|extrapris|specialpris"
     "|tilbudspris|kampagnepris|tarjoushinta|alennushinta|indirimli|kampanyal"
@@ -25,16 +26,16 @@ _SALE = pattern(
 _NET = pattern(
     "net(?:to|te?)?$|^netto|net(?:to|te?)?pr[ei]|excl|exkl|ekskl|^ex(?:vat|tax|gst)|(?:ex|no)(?:vat|tax|gst|btw|moms)$"
     "|(?:without|before|plus)(?:tax|vat|gst)|ohne|zzgl|^ht|ht$|horst(?:axe|va)"
-    "|(?:sin|s|senza|sem)iva|iva(?:esclus|exclu|nao)|bez(?:vat|dph|pdv)|безндс|безпдв"
+    "|(?:sin|s|senza|sem)(?:iva|imp)|iva(?:esclus|exclu|nao)|bez(?:vat|dph|pdv|podatk)|безндс|безпдв"
     "|(?:eks|uten|uden|utan)(?:mva|moms)|alv0|ilmanalv|alvton|veroton|kdvharic|kdvsiz|faratva"
     "|税抜|税別|不含税|未税|未稅|부가세별도"
 )
 _GROSS = pattern(
-    "ivat[oa]|ttc|inkl|incl|brutto|gross|(?:con|c)iva|with(?:vat|tax)|dahil|税込|[sz]dph|cutva|сндс|зпдв"
+    "ivat[oa]|ttc|inkl|incl|brutto|gross|(?:con|c)(?:iva|imp)|with(?:vat|tax)|dahil|税込|[sz]dph|zpodatk|cutva|сндс|зпдв"
 )
 # What was asked before, or is advised.
 _OLD = pattern(
-    "(?<![ghsy])old|^was|wasprice|before|previous|compare|strike|rrp|msrp|^srp|suggested|recommended|marketprice"
+    "(?<![bcfghmsty])old|^was|wasprice|before|previous|compare|strike|rrp|msrp|^srp|suggested|recommended|marketprice"
     "|original|listprice|alterpreis|streich|statt|uvp|listenpreis|normalpreis"
     "|barre|ancien|conseille|avantremise|anterior|antes|tachado|antigo|precode$|vecchio|precedente"
     "|barrato|listino|consigliato|advies|oudeprijs|vanprijs|star[aáý]?cena|poprzedni|katalogow"
@@ -49,10 +50,14 @@ _COST = pattern(
     "cost|purchase|buying|wholesale|mayorista|χονδρικ|trade|dealer|reseller|b2b|einkauf|^ek(?:preis|brutto|netto|$)"
     "|ekpreis|handler|haendler|achat|revient|compra|acquisto|custo|inkoop|zakup|hurt|nakup|velkoobch"
     "|inkop|indkob|innkjop|innpris|kostpri|(?:prezzo|preco)forn|engros|ostohinta|tukku|alisfiyat|maliyet|toptan|закуп|себест|опт"
-    "|дилер|собіварт|гурт|beszerz|achizit|nabav|αγορασ|仕入|原価|卸|成本|进价|進價|进货价|進貨價|批发|批發|采购|매입|도매|공급가"
+    "|дилер|собіварт|гурт|beszerz|achizit|nabav|αγορασ|仕入|原価|卸|成本|进价|進價|进货价|進貨價|批发|批發|出厂|出廠|采购|매입|도매|공급가"
     "|harga(?:beli|modal|grosir)|gia(?:nhap|von|si)|ราคา(?:ทุน|ซอ|ส่ง)|سعر(?:التكلفة|الشراء|الجملة)|מחירעלות"
 )
 COST = 3
+_TAX_AT_END = pattern(
+    "(?:inc|incl|inkl|including|inklusive|ex|exc|excl|exkl|excluding|zzgl|con|sin|avec|sans)"
+    "(?:gst|vat|mwst|ust|tax|tva|iva|btw|moms|mva)$"
+)
 _HUNDREDTHS = re.compile(
     r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount|price_?u)\W*$",
     re.IGNORECASE,
@@ -67,6 +72,11 @@ def is_sale(column: str) -> bool:
 def is_net(column: str) -> bool:
     """Whether a column's name says that its prices lack the tax."""
     return _NET.search(_with_brackets(column)) is not None
+
+
+def without_tax(name: str) -> str:
+    """A plain name without what it says of the tax at its end: "rrpincgst" is rrp."""
+    return _TAX_AT_END.sub("", name)
 
 
 def is_gross(column: str) -> bool:

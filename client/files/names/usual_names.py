@@ -21,7 +21,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         parent_sku sku_parent_short goods_sn
         sku_parent sku_short product_ids retailer_id
         matnr material_number materialnummer aw_product_id merchant_product_id код_товару
-        ma_san_pham رقم_المنتج رمز_المنتج รหัสสินค้า артикул_продавца
+        ma_san_pham رقم_المنتج رمز_المنتج كود_الصنف الكود รหัสสินค้า артикул_продавца
         артикул_wb
         id_товара id_oferty kod_produktu код_товара артикул код
         идентификатор ид artikelnummer
@@ -36,8 +36,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nr_katalogowy kod_towaru артикул_товара арт номенклатурный_номер urun_no tuotekoodi
         tuotenro katalogove_cislo kod_zbozi cikksz κωδικος_προιοντος מקט كود_المنتج رقم_الصنف รหัส
         ma_hang 产品编号 商家编码 등록상품id
-        code model_number код_1с variation_id plu sku_id sku_name sku_sellersku codice uuid 編號
-        tootekood კოდი тауар_коды կոդ उत्पाद_कोड kod_produto
+        code model_number код_1с variation_id plu sku_id sku_name sku_sellersku codice identifier
+        uuid 編號 tootekood კოდი тауар_коды կոդ उत्पाद_कोड kod_produto
         kod_barang prekes_kodas sifra_artikla artikuls kat_номер кат_номер шифра kod_tovaru
         sifra_izdelka num_iid itm
         item_nbr 노출상품id 업체상품코드 کد_کالا کد_محصول ma_sp tuotenumero kode_barang
@@ -47,11 +47,17 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         haendler_artikelnummer best_nr oxartnum retsku supplier_pid aid app_id id_produit
         identifiant_produit code_produit sku_produit
         id_de_producto cod_producto numero_de_publicacion codigo_universal id_prodotto sku_prodotto
-        id_do_produto codigo_do_produto identifiant_unique identifier product_uid item_uid
+        id_do_produto codigo_do_produto identifiant_unique product_uid item_uid
         код_номенклатуры
         идентификатор_товара внешний_код номенклатура_код ідентифікатор_товару
         унікальний_ідентифікатор 판매자_상품코드 자체_상품코드 tcin us_item_id symbol
         ma_phien_ban_san_pham record_reference a001 pk artikelnummer_im_shop
+        vörunúmer codi kodea kodi məhsul_kodu mahsulot_kodi барааны_код код_тавару prekes_nr
+        পণ্য_কোড কোড பொருள்_குறியீடு குறியீடு ఉత్పత్తి_కోడ్ کوڈ پروڈکٹ_کوڈ kod_produk nambari
+        produkkode លេខកូដ ကုဒ် ኮድ kodiċi කේතය ລະຫັດ
+        händler_sku sku_venditore sku_vendeur sku_vendedor 出品者sku search_key référence_interne
+        bestell_nr bestellnummer interne_referenz referencia_interna riferimento_interno
+        referência_interna कोड
         gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
         upc_nbr han nr nummer clave slug"""
     ),
@@ -87,6 +93,14 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nombre_del_articulo nome_del_prodotto denominazione descrizione_articolo nome_do_anuncio
         omschrijving_kort artikelnaam nazwa_artykulu jmeno_produktu nazev_polozky artikelnamn
         urun_basligi baslik найменування वस्तु_का_नाम 商品タイトル short_title
+        vöruheiti heiti nom_del_producte titol izena emri emri_i_produktit emërtimi məhsulun_adı
+        məhsul_adı adı nomi mahsulot_nomi нэр барааны_нэр পণ্যের_নাম নাম பொருளின்_பெயர் பெயர்
+        ఉత్పత్తి_పేరు పేరు پروڈکٹ_کا_نام نام pangalan pangalan_ng_produkto jina jina_la_bidhaa
+        produknaam ឈ្មោះ ឈ្មោះផលិតផល အမည် ပစ္စည်းအမည် ስም የምርት_ስም
+        이름 tên naam_artikel isem isem_il_prodott enw ainm аталышы उत्पादनाचे_नाव නම භාණ්ඩයේ_නම
+        ຊື່ ຊື່ສິນຄ້າ назив_на_производ назив_на_артикл 名前 stok_adı malzeme_adı item_label
+        proprietary_name नाम
+        सामानको_नाम
         name_product name_1 dish блюдо gericht title_text b203
         trade_item_description"""
     ),
@@ -105,12 +119,17 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         item_caption long_text longdescr keterangan aprasymas opis_artikla apraksts विवरण kirjeldus
         აღწერა նկարագրություն сипаттама σχολια توضیحات lange_omschrijving ext_desc
         langtext beschrijving opis_produktu popis_produktu dlouhy_popis kratky_popis tuotekuvaus
+        product_desc prod_desc deskrizzjoni disgrifiad cur_síos сүрөттөмө वर्णन විස්තරය ລາຍລະອຽດ
+        lýsing deskribapena përshkrimi təsvir tavsif tavsifi тайлбар апісанне বিবরণ விளக்கம் వివరణ
+        تفصیل penerangan paglalarawan maelezo beskrywing ការពិពណ៌នា ဖော်ပြချက် መግለጫ
         marketing_text synopsis وصف"""
     ),
     "category": plain_names(
         """category categories category_name category_path product_category product_categories
         product_category_tree google_product_category amazon_category_and_sub_category
-        amazon_category main_category category_1 cat category_tree breadcrumbs breadcrumb
+        amazon_category main_category category_1 cat categorieën kategorien kategorier kategoriler
+        kategorie группы категории
+        category_tree breadcrumbs breadcrumb
         category_names cat_name commodity_group nature_du_produit categories_paths
         ebay_category_1_name
         collection tax_product_cat category_id categ_id
@@ -133,6 +152,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         grupa_towarowa skupina produktgrupp osasto тип_товара рубрика розділ група ジャンル 品类
         商品類別 상품분류 대분류 部門 部門名 subject_name gruppo_merceologico
         تصنيف_المنتج گروه_کالا shop_cat matkl دسته loai loai_san_pham
+        वर्ग වර්ගය ana_grup family flokkur vöruflokkur kateqoriya kategoriya kategoriyasi ангилал
+        катэгорыя
+        ক্যাটাগরি বিভাগ
+        வகை వర్గం زمرہ kategorya ប្រភេទ အမျိုးအစား ምድብ
         produktgruppe_im_shop"""
     ),
     "brand": plain_names(
@@ -149,14 +172,18 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ब्रांड برند
         casa_produttrice merknaam fabrikant produsent uretici торговая_марка изготовитель
         торгова_марка メーカー名 制造商 厂家 제조사명
+        branda ब्रँड වෙළඳ_නාමය ຍີ່ຫໍ້ framleiðandi vörumerki брэнд вытворца ব্র্যান্ড பிராண்ட்
+        బ్రాండ్ برانڈ chapa handelsmerk
+        ម៉ាក
+        အမှတ်တံဆိပ် ብራንድ
         manufacturers_name marchio יצרן แบรนด์"""
     ),
     "seller": plain_names(
         """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
         retailer supplier supplier_name source marketplace website site sold_by
         proveedor fornitore fournisseur fornecedor التاجر
-        продавец магазин поставщик verkäufer händler lieferant vendeur boutique vendedor tienda
-        negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자
+        продавец магазин поставщик verkäufer verkaeufer händler haendler lieferant vendeur
+        boutique vendedor tienda negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자
         sprzedajacy satici البائع
         anbieter venditore verkoper winkel prodejce obchod saljare saelger forhandler selger myyja
         magaza ショップ名 店舗名 商家 판매처 program_name advertiser_name
@@ -181,6 +208,11 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         mpc salgspris utsalgspris prezzo_listino prezzo_al_pubblico
         판매가격 قیمت سعر_البيع 売価 単価 定価 소비자가 मूल्य
         price_no_tax price_incl_tax buy_now valor_de_venda розница вартість λιανικη_τιμη minorista
+        preis_stück stückpreis stueckpreis normál_ár fogyasztói_ár prezz praghas баасы किंमत මිල ລາຄາ
+        prezzo_di_listino verð preu
+        prezioa prezo çmimi qiymət narx narxi үнэ цана মূল্য দাম விலை
+        ధర presyo bei prys
+        តម្លៃ ဈေးနှုန်း ዋጋ
         precio_minorista j151"""
     ),
     "attributes": plain_names(
@@ -216,6 +248,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         product_image_file 图片 主图 商品图片
         图片链接 新图片 圖片 이미지
         product_picture product_pictures merchant_image_url aw_image_url رابط_الصورة
+        stampa llun íomhá сүрөт රූපය ຮູບພາບ mynd imatge imatges irudia irudiak imaxe imaxes imazhi
+        şəkil rasm rasmi зураг фота выява
+        ছবি படம் చిత్రం larawan picha beeld រូបភាព ပုံ ምስል
         imurl hoofdafbeelding hoofdafbeelding_url 圖片網址 تصویر mime_source mime_info
         resource_link"""
     ),
@@ -239,7 +274,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes
         prices_amountmin rrp retail uvp pvp p_v_p listenpreis tarif tarifa importe listino розничная
-        ррц ár cost cost_price standard_price min_price minimum_price ovh 정상가 rate
+        ррц ár cost cost_price standard_price min_price minimum_price ovh 정상가 정가 rate
         standard_selling_rate price_tier valor value
         offers prices price_range price_range_v2 sale_price_u price_u zk_final_price original_price
         hind hind_km_ga ფასი багасы գին τιμη_λιανικης

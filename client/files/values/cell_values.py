@@ -12,12 +12,14 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 # How programs write "nothing" into a cell; compared in small letters.
 _ABSENT = frozenset(
     (
         "", "null", "none", "nan", "n/a", "#n/a", "<na>", "\\n", "undefined", "nil",
-        "-", "--", "–", "—", "n.a.", "(null)",
+        "-", "--", "–", "—", "n.a.", "(null)", "[null]", "<null>",
     )
 )  # fmt: skip
 # What table programs write for an error, in the languages that they speak.
@@ -59,13 +61,15 @@ _ABOUT_KEYS = frozenset(
     ("id", "_id", "$id", "$ref", "$oid", "type", "typeId", "@type", "href", "slug")
 )
 # What a pair calls its two parts.
-_NAME_KEYS = ("name", "key", "param_name", "attribute_name")
+_NAME_KEYS = ("name", "key", "param_name", "attribute_name", "attribute_code")
 _VALUE_KEYS = ("value", "values", "value_name", "options", "val", "param_value", "attribute_value")
 # Of a text in several languages one is read: the first that is there.
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
 # Python's own stack bears a few hundred.
 MOST_NESTED = 32
+# Python's reader of its own notation takes some hundred bytes for each literal.
+_MOST_LITERALS = 100_000
 # Half a character, which JSON can spell and no encoding can hold.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Nothing is seen of these; text programs leave them at the ends.
@@ -74,7 +78,12 @@ _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9a-fA-F
 _TAG = re.compile(
     r"</?(?:b|big|em|font|i|mark|small|span|strong|sub|sup|u)(?:\s[^<>]*)?>", re.IGNORECASE
 )
-_PLAIN_PAIR = re.compile(r"\s*+([^\s:=;|{}\[\]][^:=;|{}\[\]]{0,79})[:=]([^;|]+)(?:[;|]|$)")
+# What parts plain pairs: a line end or a comma only where another pair is behind it.
+_PAIR_NAME = r"[^\s:=;|{}\[\]][^:=;|\n{}\[\]]{0,79}"
+_PAIR_END = rf"[;|]|\n(?=[^\S\n]*+{_PAIR_NAME}[:=])|,(?=\s+[^\W\d_][^:=;|,\n{{}}\[\]]{{0,39}}:\s)"
+_PLAIN_PAIR = re.compile(
+    rf"\s*+({_PAIR_NAME})[:=]((?:(?!{_PAIR_END}).)+)(?:{_PAIR_END}|$)", re.DOTALL
+)
 
 
 def text_of(cell: object) -> str:
@@ -112,8 +121,18 @@ def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
         cell: The cell.
         depth: What is nested deeper is no text.
     """
-    if isinstance(cell, (Mapping, list, tuple)) and not depth:
-        return ""
+    # Of a text it need not be asked whether it is a mapping, which takes as long as all else.
+    if not isinstance(cell, str) and isinstance(cell, (Mapping, list, tuple)):
+        return _nested_text_of(cell, depth) if depth else ""
+    text = text_of(cell)
+    if text[:1] == "b" and (data := bytes_of(text)):
+        return _decoded(data)
+    is_error = text[:1] in ("#", "E") and _ERROR.fullmatch(text) is not None
+    # R's "NA" is in capitals: a sodium is none.
+    return "" if is_error or text == "NA" or text.casefold() in _ABSENT else text
+
+
+def _nested_text_of(cell: Mapping[Any, Any] | Sequence[Any], depth: int) -> str:
     if isinstance(cell, Mapping):
         keys = (*_TEXT_KEYS, *(key for key in cell if str(key).casefold().endswith("name")))
         named = next((cell[key] for key in keys if cell.get(key)), None)
@@ -123,13 +142,8 @@ def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
             told = {key: value for key, value in cell.items() if str(key) not in _ABOUT_KEYS}
             named = list((told or cell).values())
         return present_text_of(named, depth - 1)
-    if isinstance(cell, (list, tuple)):
-        texts = (present_text_of(item, depth - 1) for item in _of_one_language(cell))
-        return ", ".join(filter(None, texts))
-    text = text_of(cell)
-    is_error = text[:1] in ("#", "E") and _ERROR.fullmatch(text) is not None
-    # R's "NA" is in capitals: a sodium is none.
-    return "" if is_error or text == "NA" or text.casefold() in _ABSENT else text
+    texts = (present_text_of(item, depth - 1) for item in _of_one_language(cell))
+    return ", ".join(filter(None, texts))
 
 
 def _of_one_language(items: Sequence[object]) -> Sequence[object]:
@@ -166,7 +180,8 @@ def attributes_of(cell: object) -> tuple[dict[str, str], int]:
     """Returns attributes as texts, and how many could not be read as one.
 
     They may come as an object, as a list of pairs or of objects with a name and a value, as JSON
-    or a Python literal of these, or plain: "colour: red; size: M". Lists of values are joined.
+    or a Python literal of these, or plain: "colour: red; size: M", in one text or a list of them.
+    Lists of values are joined.
 
     Raises:
         ValueError: If the cell holds anything else.
@@ -178,6 +193,8 @@ def attributes_of(cell: object) -> tuple[dict[str, str], int]:
         cell = _plain_pairs(cell) if parsed is None or isinstance(parsed, str) else parsed
     elif cell is None or text_of(cell) == "":
         return {}, 0
+    if isinstance(cell, list) and cell and all(isinstance(each, str) for each in cell):
+        cell = _plain_pairs("\n".join(cell))
     attributes, nested_count = {}, 0
     for name, value in _pairs_of(cell):
         values = value if isinstance(value, (list, tuple)) else [value]
@@ -188,6 +205,15 @@ def attributes_of(cell: object) -> tuple[dict[str, str], int]:
         if text_of(name) and text:
             attributes[text_of(name)] = text
     return attributes, nested_count
+
+
+def bytes_of(text: str) -> bytes:
+    """Returns the bytes that a text spells in Python's way, "b'abc'", as pandas writes them."""
+    if text[:2] in ("b'", 'b"') and text[-1] == text[1]:
+        with suppress(ValueError, SyntaxError, MemoryError):
+            value = ast.literal_eval(text)
+            return value if isinstance(value, bytes) else b""
+    return b""
 
 
 def texts_of(value: object) -> list[str]:
@@ -219,10 +245,10 @@ def _parse(text: str) -> object:
     inner = text.replace("=>", ":")
     for written in dict.fromkeys((text, inner, f"{{{inner}}}" if "=>" in text else inner)):
         try:
-            return json.loads(written)
+            return json.loads(written, strict=False)
         except (ValueError, RecursionError):
             pass
-    if text.lstrip()[:1] not in ("{", "["):
+    if text.lstrip()[:1] not in ("{", "[") or text.count(",") > _MOST_LITERALS:
         return None
     try:
         return ast.literal_eval(text.strip())
@@ -234,7 +260,8 @@ def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
     """Reads "colour: red; size: M"; None when any part of the text is no such pair."""
     parts = re.split(r",(?=[^,=]+=)", text)
     # "color=Black,size=M|L", "activity=Gym|Yoga"
-    if (len(parts) > 1 or text.count("=") == 1) and ";" not in text and "=" in parts[0]:
+    is_short = len(parts) > 1 or text.count("=") == 1
+    if is_short and "=" in parts[0] and not re.search(r"[;\n]", text):
         return [(name.strip(), value) for name, _, value in (part.partition("=") for part in parts)]
     pairs = []
     position = 0
@@ -250,21 +277,21 @@ def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
 def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:
     if isinstance(cell, Mapping) and len(cell) == 1:  # {"specification": [a list of pairs]}
         (within,) = cell.values()
-        if isinstance(within, list) and within and all(map(_pair_of, within)):
+        if isinstance(within, list) and within and all(map(pair_of, within)):
             cell = within
     # XML's only parameter.
-    if isinstance(cell, Mapping) and len(cell) == 2 and _pair_of(cell) is not None:
+    if isinstance(cell, Mapping) and len(cell) == 2 and pair_of(cell) is not None:
         cell = [cell]
     if isinstance(cell, Mapping):
         return cell.items()
     if isinstance(cell, list):
-        pairs = [_pair_of(item) for item in cell]
+        pairs = [pair_of(item) for item in cell]
         if all(pair is not None for pair in pairs):
             return [pair for pair in pairs if pair is not None]
     raise ValueError('attributes must be a JSON object such as {"volume": "500 ml"}')
 
 
-def _pair_of(item: object) -> tuple[object, object] | None:
+def pair_of(item: object) -> tuple[object, object] | None:
     """A pair: Parquet's map has tuples, shops list objects with a name (or key) and a value."""
     if isinstance(item, tuple) and len(item) == 2:
         return item

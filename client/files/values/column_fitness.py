@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from twinshelf.client.files.values.cell_values import present_text_of
@@ -12,6 +13,8 @@ from twinshelf.client.files.values.prices import price_of
 _MOSTLY = 0.6
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
+# Fewer words in the mean are labels of classes as well.
+WORDS_OF_TITLE = 2
 _CURRENCY = re.compile(
     r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
 )
@@ -90,7 +93,14 @@ def is_price(cell: object) -> bool:
 
 
 def _has_letters(cell: object) -> bool:
-    return re.search(r"[^\W\d_]{2}", present_text_of(cell)) is not None
+    return re.search(r"[^\W\d_]{2}", _without_marks(present_text_of(cell))) is not None
+
+
+def _without_marks(text: str) -> str:
+    """A text without marks, such as the vowels of India, which would part letters."""
+    if text.isascii():
+        return text
+    return "".join(sign for sign in text if not unicodedata.category(sign).startswith("M"))
 
 
 def is_title(cell: object) -> bool:
@@ -108,6 +118,13 @@ def is_name(cell: object) -> bool:
     return _has_letters(cell) and not looks_like_photo(present_text_of(cell))
 
 
+def begins_with(longer: Values, shorter: Values) -> bool:
+    """Tells whether texts begin with other texts of several words, and go on."""
+    pairs = [*zip(map(present_text_of, longer), map(present_text_of, shorter), strict=True)]
+    begun = [long.startswith(short) and len(long) > len(short) for long, short in pairs]
+    return title_fitness(shorter) >= WORDS_OF_TITLE and sum(begun) * 2 > len(begun)
+
+
 def title_fitness(values: Values) -> float:
     """Different in most rows, of several words, not too long."""
     texts = texts_in(values)
@@ -117,7 +134,9 @@ def title_fitness(values: Values) -> float:
         return 0.0
     if not texts or 2 * len(set(texts)) < len(values) or mean_length(texts) > _LONGEST_TITLE:
         return 0.0
-    words = sum(len(re.findall(r"[^\W\d_]{2,}", text)) for text in texts) / len(texts)
+    words = sum(len(re.findall(r"[^\W\d_]{2,}", _without_marks(text))) for text in texts) / len(
+        texts
+    )
     return words * len(set(texts)) / len(values) if words >= 1 else 0.0
 
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from twinshelf.client.files.values.cell_values import (
     MOST_NESTED,
+    bytes_of,
     nested_within,
     present_text_of,
     text_of,
@@ -23,10 +24,15 @@ from twinshelf.client.files.values.cell_values import (
 LARGEST_PHOTO_BYTES = 32 * 1024 * 1024
 # A photo that is told from a path by its first bytes.
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-_URL = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
-_IMG_SOURCE = re.compile(r"<img\b[^<>]*?\ssrc\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
+# Those of stores such as s3:// are kept as well, though nobody fetches them.
+_URL = re.compile(r"(?:(?!file:)[a-z][a-z0-9+.-]+:)?//[^/\s]", re.IGNORECASE)
+# In a web page, and in the cell of a table program: =IMAGE("https://...").
+_IMG_SOURCE = re.compile(
+    r"(?:<img\b[^<>]*?\ssrc\s*=\s*[\"']?|^=image\(\s*\")([^\"'\s<>]+)", re.IGNORECASE
+)
 _NEXT_URL = re.compile(
-    r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|<br */?>|::)++(?=(?:https?:)?//)", re.IGNORECASE
+    r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|<br */?>|::)++(?=(?:[a-z][a-z0-9+.-]+:)?//)",
+    re.IGNORECASE,
 )
 # Airtable writes "mug.jpg (https://...)".
 _NAMED_URL = re.compile(r"(?:^|(?<=,))[^,()]* \((https?://[^\s()]+)\)", re.IGNORECASE)
@@ -39,6 +45,8 @@ _BASE64_MAGIC = ("/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}+={0,2}")
 # What Taobao writes before the address of each photo: "0a1b2c:1:0:|https://...".
 _TAOBAO = re.compile(r"[0-9a-f]+:\d+:\d+:\|?(?=(?:https?:)?//|$)", re.IGNORECASE)
+# How databases write bytes out: "\\xffd8ff" of PostgreSQL, "0x89504e47" of others.
+_HEX_PHOTO = re.compile(r"(?:\\x|0x)((?:ffd8ff|89504e47|52494646)[0-9a-f]+)", re.IGNORECASE)
 _LINES = r"[;\n]"
 _PHOTO_NAME = re.compile(
     r"\.(?:jpe?g|jfif|png|webp|gif|bmp|tiff?|avif)(?:[?#][^\s]*)?$", re.IGNORECASE
@@ -98,6 +106,8 @@ def photos_of(cell: object, depth: int = MOST_NESTED) -> list[PhotoReference]:
         if len(cell) > _MOST_ITEMS:
             raise PhotoError(f"images must be {_MOST_ITEMS:,} at most, got {len(cell):,}")
         return [photo for item in cell for photo in photos_of(item, depth - 1)]
+    if isinstance(cell, str) and (data := bytes_of(cell.strip())):
+        return photos_of(data, depth)
     return _photos_of_text(present_text_of(cell), depth)
 
 
@@ -108,9 +118,12 @@ def _photos_of_text(text: str, depth: int) -> list[PhotoReference]:
         return photos_of(items, depth - 1)
     if sources := _IMG_SOURCE.findall(text):
         return photos_of(sources, depth)
+    text = text.replace("\\/", "/")  # as JSON spells it
     written = _DATA_URI.sub("", text, count=1)
     if written != text or (text.startswith(_BASE64_MAGIC) and _BASE64.fullmatch(text)):
         return [PhotoReference(data=_decoded(written))]
+    if (data := _HEX_PHOTO.fullmatch(text)) and len(data[1]) % 2 == 0:
+        return [PhotoReference(data=bytes.fromhex(data[1]))]
     if "\0" in text:
         raise PhotoError("images must be paths; one holds a zero byte")
     return [PhotoReference(name=name) for name in _names_within(text)]
@@ -200,10 +213,10 @@ class PhotoFiles:
         if name.lower().startswith("file://"):
             name = unquote(_FILE_HOST.sub("", name))
         name = name.replace("\\", "/")
-        # A shop names photos from its own root; a Mac spells "ü" with two signs.
+        # A shop names photos from its own root, or as in a URL; a Mac spells "ü" with two signs.
         names = dict.fromkeys(
             spelled
-            for each in (name, name.lstrip("/"))
+            for each in (name, name.lstrip("/"), unquote(name))
             for spelled in (each, normalize("NFC", each), normalize("NFD", each))
         )
         paths = [folder / each for each in names for folder in self._folders]

@@ -59,6 +59,7 @@ _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 _BETWEEN_PRICES = re.compile(
     r"\s*(?:[-–—~〜]|(?<![^\W\d_])(?:to|bis|до|à|a)(?![^\W\d_]))\s*(?=\D{0,5}\d)"
 )
+_IN_BRACKETS = re.compile(r"(?<=\S)\s*\([^()]*\)\s*$")
 _TWO_DECIMALS = re.compile(r"[.,]\d\d(?!\d)")
 
 
@@ -89,6 +90,8 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if not text:
         return None
     numbers = _NUMBER.findall(text)
+    if len(numbers) > 1 and (behind := _IN_BRACKETS.search(text)):
+        return price_of(text[: behind.start()], decimal)  # of a litre, or what it was
     if len(numbers) == 2 and (lower := _lower_price(text, decimal)) is not None:
         return lower
     before = text.partition(numbers[0])[0] if numbers else ""

@@ -133,7 +133,17 @@ function step(by) {
   stops[Math.max(0, Math.min(stops.length - 1, at + by))]?.focus();
 }
 
+// Who speaks to the computer, or hits keys by chance, can switch them off (WCAG 2.1.4).
+function setUpShortcuts() {
+  shortcuts.parentElement.hidden = false;
+  shortcuts.checked = localStorage.getItem("shortcuts") !== "off";
+  shortcuts.addEventListener("change", () =>
+    localStorage.setItem("shortcuts", shortcuts.checked ? "on" : "off"),
+  );
+}
+
 function pressed(event) {
+  if (!shortcuts.checked) return;
   const isTyping = event.target.matches("input:not([type=checkbox]), select, textarea");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
   const wanted = document.querySelector(`[data-focus="${CSS.escape(event.key)}"]`);
@@ -166,6 +176,8 @@ function poll() {
   }, pollMs);
 }
 
+const shortcuts = document.getElementById("shortcuts");
+setUpShortcuts();
 const form = document.getElementById("search");
 if (form) setUpSearch(form);
 document.addEventListener("keydown", pressed);

@@ -134,7 +134,7 @@ class GetCatalogStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCatalogStatsResponse(_message.Message):
-    __slots__ = ("product_count", "image_count", "text_count", "stale_product_count", "indexed_vector_count", "encoder", "embedding_dimension", "change_sequence", "damaged_product_count", "photo_count")
+    __slots__ = ("product_count", "image_count", "text_count", "stale_product_count", "indexed_vector_count", "encoder", "embedding_dimension", "change_sequence", "damaged_product_count", "photo_count", "history_id")
     PRODUCT_COUNT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
     TEXT_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -145,6 +145,7 @@ class GetCatalogStatsResponse(_message.Message):
     CHANGE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     DAMAGED_PRODUCT_COUNT_FIELD_NUMBER: _ClassVar[int]
     PHOTO_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_ID_FIELD_NUMBER: _ClassVar[int]
     product_count: int
     image_count: int
     text_count: int
@@ -155,7 +156,8 @@ class GetCatalogStatsResponse(_message.Message):
     change_sequence: int
     damaged_product_count: int
     photo_count: int
-    def __init__(self, product_count: _Optional[int] = ..., image_count: _Optional[int] = ..., text_count: _Optional[int] = ..., stale_product_count: _Optional[int] = ..., indexed_vector_count: _Optional[int] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., embedding_dimension: _Optional[int] = ..., change_sequence: _Optional[int] = ..., damaged_product_count: _Optional[int] = ..., photo_count: _Optional[int] = ...) -> None: ...
+    history_id: str
+    def __init__(self, product_count: _Optional[int] = ..., image_count: _Optional[int] = ..., text_count: _Optional[int] = ..., stale_product_count: _Optional[int] = ..., indexed_vector_count: _Optional[int] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., embedding_dimension: _Optional[int] = ..., change_sequence: _Optional[int] = ..., damaged_product_count: _Optional[int] = ..., photo_count: _Optional[int] = ..., history_id: _Optional[str] = ...) -> None: ...
 
 class SnapshotRequest(_message.Message):
     __slots__ = ()

@@ -153,7 +153,7 @@ class PairReason(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., value: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...
 
 class PredictCategoryRequest(_message.Message):
-    __slots__ = ("offer", "neighbour_count", "weights", "min_margin", "level_count", "excluded_product_id", "encoder_digest", "encoder_version")
+    __slots__ = ("offer", "neighbour_count", "weights", "min_margin", "level_count", "excluded_product_id", "encoder_digest", "encoder_version", "target_precision", "product_id")
     OFFER_FIELD_NUMBER: _ClassVar[int]
     NEIGHBOUR_COUNT_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +162,8 @@ class PredictCategoryRequest(_message.Message):
     EXCLUDED_PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
     ENCODER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     ENCODER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TARGET_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
     offer: _product_pb2.Offer
     neighbour_count: int
     weights: _product_pb2.ModalityWeights
@@ -170,23 +172,27 @@ class PredictCategoryRequest(_message.Message):
     excluded_product_id: str
     encoder_digest: str
     encoder_version: int
-    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_margin: _Optional[float] = ..., level_count: _Optional[int] = ..., excluded_product_id: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ...) -> None: ...
+    target_precision: float
+    product_id: str
+    def __init__(self, offer: _Optional[_Union[_product_pb2.Offer, _Mapping]] = ..., neighbour_count: _Optional[int] = ..., weights: _Optional[_Union[_product_pb2.ModalityWeights, _Mapping]] = ..., min_margin: _Optional[float] = ..., level_count: _Optional[int] = ..., excluded_product_id: _Optional[str] = ..., encoder_digest: _Optional[str] = ..., encoder_version: _Optional[int] = ..., target_precision: _Optional[float] = ..., product_id: _Optional[str] = ...) -> None: ...
 
 class PredictCategoryResponse(_message.Message):
-    __slots__ = ("category", "margin", "categories", "votes", "pattern", "encoder")
+    __slots__ = ("category", "margin", "categories", "votes", "pattern", "encoder", "probability")
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     MARGIN_FIELD_NUMBER: _ClassVar[int]
     CATEGORIES_FIELD_NUMBER: _ClassVar[int]
     VOTES_FIELD_NUMBER: _ClassVar[int]
     PATTERN_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     category: str
     margin: float
     categories: _containers.RepeatedCompositeFieldContainer[CategoryShare]
     votes: _containers.RepeatedCompositeFieldContainer[CategoryVote]
     pattern: _product_pb2.ModalityPattern
     encoder: _product_pb2.EncoderInfo
-    def __init__(self, category: _Optional[str] = ..., margin: _Optional[float] = ..., categories: _Optional[_Iterable[_Union[CategoryShare, _Mapping]]] = ..., votes: _Optional[_Iterable[_Union[CategoryVote, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ...) -> None: ...
+    probability: float
+    def __init__(self, category: _Optional[str] = ..., margin: _Optional[float] = ..., categories: _Optional[_Iterable[_Union[CategoryShare, _Mapping]]] = ..., votes: _Optional[_Iterable[_Union[CategoryVote, _Mapping]]] = ..., pattern: _Optional[_Union[_product_pb2.ModalityPattern, str]] = ..., encoder: _Optional[_Union[_product_pb2.EncoderInfo, _Mapping]] = ..., probability: _Optional[float] = ...) -> None: ...
 
 class CategoryShare(_message.Message):
     __slots__ = ("category", "share")

@@ -16,6 +16,7 @@ from twinshelf.server.catalogue.facets.growing_column import GrowingColumn
 
 _GONE = -1
 _LEAST_GONE = 65_536
+_LOWEST_BITS = 16
 
 
 class AttributeTable:
@@ -55,11 +56,10 @@ class AttributeTable:
     def find(self, name: str, values: frozenset[str]) -> npt.NDArray[np.bool_]:
         """Tells of each row (R,) whether its attribute has one of the values, or any."""
         if values:
-            wanted = np.array([hash((name, value)) for value in values], dtype=np.int64)
-            is_found = np.isin(self._pairs.numbers, wanted)
+            places = _find_any(self._pairs.numbers, [hash((name, value)) for value in values])
         else:
-            is_found = self._names.numbers == hash(name)
-        rows = self._rows.numbers[is_found]
+            places = np.flatnonzero(self._names.numbers == hash(name))
+        rows = self._rows.numbers[places]
         is_wanted = np.zeros(len(self._starts), dtype=bool)
         is_wanted[rows[rows != _GONE]] = True
         return is_wanted
@@ -85,6 +85,20 @@ class AttributeTable:
         for column in (self._rows, self._names, self._pairs):
             column.keep(is_kept)
         self._gone_count = 0
+
+
+def _find_any(hashes: npt.NDArray[np.int64], some: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Returns the places of those hashes (N,) that are among some.
+
+    Few share their lowest bits with one: to compare all with a thousand takes thirty times as long,
+    in which no product is written.
+    """
+    wanted = np.array(some, dtype=np.int64)
+    is_wanted = np.zeros(1 << _LOWEST_BITS, dtype=bool)
+    mask = len(is_wanted) - 1
+    is_wanted[wanted & mask] = True
+    places = np.flatnonzero(is_wanted[hashes & mask])
+    return places[np.isin(hashes[places], wanted)]
 
 
 def _hashes(attributes: Mapping[str, str]) -> list[int]:

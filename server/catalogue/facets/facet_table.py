@@ -143,8 +143,10 @@ class FacetTable:
 
     @property
     def is_worn(self) -> bool:
-        """Whether most rows are of removed products, so that it should be read anew."""
-        return self._removed_count > max(_LEAST_REMOVED, len(self) // 2)
+        """Whether it should be read anew: most rows, or many texts, are of no product any more."""
+        limit = max(_LEAST_REMOVED, len(self) // 2)
+        text_count = max(map(len, self._codes.values()))
+        return self._removed_count > limit or text_count > len(self) + limit
 
     def append(self, facets: Facets) -> None:
         """Adds products whose numbers are above all that are here."""

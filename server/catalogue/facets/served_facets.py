@@ -20,9 +20,18 @@ class ServedFacets:
     """
 
     def __init__(self) -> None:
-        """Starts without a table, and remembers all writes from now on."""
+        """Starts without a table."""
         self.table: FacetTable | None = None
-        self._since: dict[int, ProductRecord | None] = {}
+        # While a table is read. Where nobody filters, none is read for a long time.
+        self._since: dict[int, ProductRecord | None] | None = None
+
+    def begin(self) -> None:
+        """Remembers what is written from now on, for the table that is read next."""
+        self._since = {}
+
+    def give_up(self) -> None:
+        """Forgets what was written since `begin`, as no table comes."""
+        self._since = None
 
     def learn(self, writes: Sequence[Write]) -> None:
         """Lets the table learn of a batch of writes."""
@@ -33,7 +42,8 @@ class ServedFacets:
             elif isinstance(result, Stored) and isinstance(item, NewProduct):
                 changes[result.product_number] = item.record
         if self.table is None:
-            self._since |= changes
+            if self._since is not None:
+                self._since |= changes
             return
         try:
             self.table.change(changes)
@@ -44,7 +54,7 @@ class ServedFacets:
             self.table = None
 
     def publish(self, table: FacetTable) -> None:
-        """Lets a table catch up with what was written since the start, and has it asked."""
-        table.change(self._since)
+        """Lets a table catch up with what was written since `begin`, and has it asked."""
+        table.change(self._since or {})
         self.table = table
-        self._since = {}
+        self._since = None

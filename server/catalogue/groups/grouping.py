@@ -99,7 +99,7 @@ class Grouping:
         return json.dumps(
             [
                 *(contract.digest, curves, contract.weights.image, self._guards.neighbour_count),
-                "titles with other amounts are not tied",
+                "first photos, and titles with other amounts are not tied",
             ]
         )
 

@@ -38,6 +38,9 @@ def find_neighbours(
 ) -> list[Lists]:
     """Searches products in the catalogue by each modality that they have, and by both together.
 
+    First photos alone are compared: by a further one a product may be near another that does not
+    find it by its first, and the tie would hang on which of the two was searched last.
+
     Args:
         index: What finds vectors of the encoder.
         numbers: (N,) numbers of the products.
@@ -87,7 +90,10 @@ def _scores_from(
     scores: Neighbours = {}
     for part in parts:
         totals = (part.found.vectors.astype(np.float32) @ query).round(DIGITS)
-        rows = np.flatnonzero(totals >= threshold)
+        is_near = totals >= threshold
+        if part.found.is_further is not None:
+            is_near &= ~part.found.is_further
+        rows = np.flatnonzero(is_near)
         numbers = part.found.product_numbers[rows]
         for number, score in zip(numbers.tolist(), totals[rows].tolist(), strict=True):
             # One that is being replaced may come twice.

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.server.catalogue.facets.facet_table import Allowed
-from twinshelf.server.catalogue.index.graph import IndexSettings, Rows
+from twinshelf.server.catalogue.index.graph import IndexConfig, Rows
 from twinshelf.server.catalogue.index.graph_build import BuildStoppedError
 from twinshelf.server.catalogue.index.segment import Part, Segment
 from twinshelf.server.catalogue.index.snapshot import SnapshotFolder
@@ -58,7 +58,7 @@ class CatalogueIndex:
     """Vectors of the products that one encoder embedded. One thread changes it, many search it."""
 
     def __init__(
-        self, contract: EncoderContract, settings: IndexSettings, folder: SnapshotFolder
+        self, contract: EncoderContract, settings: IndexConfig, folder: SnapshotFolder
     ) -> None:
         """Makes an empty index for the embeddings of an encoder."""
         self.digest = contract.digest
@@ -77,7 +77,7 @@ class CatalogueIndex:
         cls,
         products: ProductReader,
         contract: EncoderContract,
-        settings: IndexSettings,
+        settings: IndexConfig,
         parent: Path,
     ) -> Self:
         """Opens the index from its snapshot and the products; takes long without a snapshot.

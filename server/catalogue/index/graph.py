@@ -20,7 +20,7 @@ _BASE_COUNT, _GROWTH = 100_000, 1.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndexSettings:
+class IndexConfig:
     """How vectors are indexed, and when they are indexed anew.
 
     Attributes:
@@ -82,7 +82,7 @@ class MappedGraph:
     anew; the pages are shared.
     """
 
-    def __init__(self, path: Path, dimension: int, settings: IndexSettings) -> None:
+    def __init__(self, path: Path, dimension: int, settings: IndexConfig) -> None:
         """Maps the file, which must be whole: what is torn would end the process."""
         self.path = path
         self._slots: queue.SimpleQueue[Index] = queue.SimpleQueue()

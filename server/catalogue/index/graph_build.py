@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from usearch.index import BatchMatches, Index
 
-from twinshelf.server.catalogue.index.graph import IndexSettings, Rows
+from twinshelf.server.catalogue.index.graph import IndexConfig, Rows
 from twinshelf.server.catalogue.index.snapshot_file import map_vectors
 
 _BUILD_BLOCK = 1024
@@ -51,7 +51,7 @@ class GraphPlan:
     target: Path
     base: Path | None
     base_count: int
-    settings: IndexSettings
+    settings: IndexConfig
 
 
 def build_graph(plan: GraphPlan, stopped: threading.Event) -> None:
@@ -104,7 +104,7 @@ def _build(plan: GraphPlan, parent: int | None = None) -> None:
 
 
 def _add_lost(
-    graph: Index, vectors: npt.NDArray[np.float16], settings: IndexSettings, start: int
+    graph: Index, vectors: npt.NDArray[np.float16], settings: IndexConfig, start: int
 ) -> None:
     """Adds again, one by one, what no search returns: adding in parallel loses some nodes."""
     for first in range(start, len(vectors), _BUILD_BLOCK):
@@ -134,7 +134,7 @@ def _is_lost(
 
 def _plan_from_json(text: str) -> GraphPlan:
     values = json.loads(text)
-    values["settings"] = IndexSettings(**values["settings"])
+    values["settings"] = IndexConfig(**values["settings"])
     for name in ("vectors", "target", "base"):
         values[name] = values[name] and Path(values[name])
     return GraphPlan(**values)

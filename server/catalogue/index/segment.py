@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from twinshelf.server.catalogue.facets.facet_table import FacetTable
 from twinshelf.server.catalogue.index.graph import (
-    IndexSettings,
+    IndexConfig,
     MappedGraph,
     Rows,
     search_graph,
@@ -47,7 +47,7 @@ class Segment:
         self,
         table: VectorTable,
         graph: MappedGraph | None,
-        settings: IndexSettings,
+        settings: IndexConfig,
         *,
         is_stored: bool,
     ) -> None:
@@ -88,7 +88,7 @@ class Segment:
 class Delta:
     """The vectors written since the last segment. One thread adds, any number search."""
 
-    def __init__(self, dimension: int, settings: IndexSettings) -> None:
+    def __init__(self, dimension: int, settings: IndexConfig) -> None:
         """Makes an empty one."""
         self.settings = settings
         self._count = 0

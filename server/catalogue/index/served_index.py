@@ -40,15 +40,19 @@ class ServedIndexes:
                 logger.exception("the search index of %s failed and will be opened again", digest)
                 self.keep(self.by_digest.keys() - {digest})
 
+    def take_since(self) -> list[IndexChanges]:
+        """Returns what was written since `begin`, or since it was taken last."""
+        since, self._since = self._since, []
+        return since
+
     def publish(self, index: CatalogueIndex) -> None:
-        """Lets an index catch up with what was written since `begin`, and has it searched.
+        """Lets an index catch up with what was not taken by `take_since`, and has it searched.
 
         One that was let go of meanwhile is not.
         """
         if self._next_digest is None:
             return
-        for changes in self._since:
-            changes.apply(index.catch_up)
+        catch_up(index, self._since)
         self.by_digest = {**self.by_digest, index.digest: index}
         self._next_digest = None
         self._since = []
@@ -70,3 +74,9 @@ class ServedIndexes:
         self.by_digest = {
             digest: index for digest, index in self.by_digest.items() if digest in digests
         }
+
+
+def catch_up(index: CatalogueIndex, since: Sequence[IndexChanges]) -> None:
+    """Lets an index that is not searched yet learn of changes, of which it may know some."""
+    for changes in since:
+        changes.apply(index.catch_up)

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from twinshelf.server.catalogue.index.graph import DTYPE, IndexSettings, MappedGraph, Rows
+from twinshelf.server.catalogue.disk_room import FULL_DISK_BYTES, has_room
+from twinshelf.server.catalogue.index.graph import DTYPE, IndexConfig, MappedGraph, Rows
 from twinshelf.server.catalogue.index.graph_build import GraphPlan, build_graph
 from twinshelf.server.catalogue.index.segment import Part, Segment
 from twinshelf.server.catalogue.index.snapshot_file import (
@@ -41,8 +42,8 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 _DIGEST_LENGTH = 16
 _BLOCK_ROWS = 4096
-# A disk with less room is full.
-_FULL_DISK_BYTES = 1 << 20
+# Of a vector: its number, version and checksum; and of one of its links in the graph.
+_COLUMN_BYTES, _LINK_BYTES = 24, 4
 # Snapshots of so many encoders are kept: the last one too, to go back to it at once.
 _KEPT_FOLDERS = 2
 
@@ -96,7 +97,7 @@ class SnapshotFolder:
         *,
         catalogue_id: str,
         contract: EncoderContract,
-        settings: IndexSettings,
+        settings: IndexConfig,
     ) -> None:
         """Takes the place of the folder; writing makes it.
 
@@ -192,6 +193,7 @@ class SnapshotFolder:
             self._entries.pop(pattern, None)
             return None
         self.path.mkdir(exist_ok=True)
+        self._check_room(count)
         try:
             write_synced(vectors, _vector_blocks(pieces))
             write_synced(columns, [_columns(pieces).tobytes()])
@@ -257,6 +259,18 @@ class SnapshotFolder:
                 shutil.rmtree(path)
                 logger.info("removed %s, the snapshot of an encoder of old", path)
 
+    def _check_room(self, count: int) -> None:
+        """Begins nothing that has no room: a graph would be built for long before that shows.
+
+        Raises:
+            OSError: If the disk cannot take so many vectors.
+        """
+        size_bytes = 2 * self._dimension + _COLUMN_BYTES
+        if count > self._settings.exact_limit:  # the graph holds the vectors again, and links
+            size_bytes += 2 * self._dimension + 2 * self._settings.connectivity * _LINK_BYTES
+        if shutil.disk_usage(self.path).free < count * size_bytes + FULL_DISK_BYTES:
+            raise _full_error(self.path)
+
     def _write_graph(self, path: Path, vectors: Path, pieces: Sequence[tuple[Part, Rows]]) -> None:
         first, rows = pieces[0]
         base = first.graph if isinstance(first, Segment) else None
@@ -274,9 +288,9 @@ class SnapshotFolder:
         try:
             build_graph(plan, self._stopped)
         except RuntimeError as error:  # usearch does not say why it cannot write
-            if shutil.disk_usage(self.path).free >= _FULL_DISK_BYTES:
+            if has_room(self.path):
                 raise
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            raise _full_error(path) from error
 
     def _map_segment(self, entry: SegmentEntry) -> Segment:
         columns = np.fromfile(self.path / entry.columns.name, dtype=np.int64)
@@ -291,6 +305,10 @@ class SnapshotFolder:
         if entry.graph is not None:
             graph = MappedGraph(self.path / entry.graph.name, self._dimension, self._settings)
         return Segment(table, graph, self._settings, is_stored=True)
+
+
+def _full_error(path: Path) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _vector_blocks(pieces: Sequence[tuple[Part, Rows]]) -> Iterable[bytes]:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twinshelf.server.catalogue.facets.facet_table import Allowed
-from twinshelf.server.catalogue.index.graph import IndexSettings, Rows, search_exactly
+from twinshelf.server.catalogue.index.graph import IndexConfig, Rows, search_exactly
 from twinshelf.server.catalogue.index.nearest import find_nearest
 from twinshelf.server.catalogue.index.segment import ALIVE, Delta, Part, Segment
-from twinshelf.server.catalogue.product_record import VectorTable
+from twinshelf.server.catalogue.product_record import VectorTable, is_further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +28,19 @@ class Found:
         product_numbers: (N,) internal numbers; a product may come twice.
         vectors: (N, D) stored vectors.
         is_exact: Whether every vector was looked at that could be one of them.
+        is_further: (N,) whether a vector is of a photo after the first; None where none can be.
     """
 
     product_numbers: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float16]
     is_exact: bool
+    is_further: npt.NDArray[np.bool_] | None = None
 
 
 class VectorIndex:
     """Vectors of one length, found by inner product. One thread changes it, any number search."""
 
-    def __init__(self, dimension: int, settings: IndexSettings) -> None:
+    def __init__(self, dimension: int, settings: IndexConfig) -> None:
         """Makes an empty index."""
         self._dimension = dimension
         self._settings = settings
@@ -186,8 +188,10 @@ class VectorIndex:
 
 
 def _take(part: Part, rows: Rows, *, is_exact: bool) -> Found:
+    has_further = part.vectors_per_product > 1
     return Found(
         product_numbers=part.product_numbers.take(rows),
         vectors=part.vectors.take(rows, axis=0),
         is_exact=is_exact,
+        is_further=is_further(part.table.vector_versions.take(rows)) if has_further else None,
     )

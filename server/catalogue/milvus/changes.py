@@ -47,7 +47,7 @@ class ChangeWindow:
         """
         (now,) = self._connection.timestamps()
         self._check_known(sequence, now)
-        settled = now - (int(self._settle_s * 1000) << LOGICAL_BITS)
+        settled = self._settled(now)
         if settled <= sequence:
             return []
         rows = rows_after(
@@ -64,12 +64,19 @@ class ChangeWindow:
         return [self._change(ProductRow.from_row(row)) for row in rows]
 
     def last(self) -> int:
-        """Returns the number of the last change, settled or not; 0 without any."""
+        """Returns the number of the last change that is settled; 0 without any.
+
+        Whoever goes on from it misses nothing: after a younger one, another server's may come
+        behind it.
+        """
         (now,) = self._connection.timestamps()
-        self._last = greatest(
-            self._connection, self._collections.products, "change", (self._last, now)
-        )
+        span = (self._last, self._settled(now))
+        self._last = greatest(self._connection, self._collections.products, "change", span)
         return self._last
+
+    def _settled(self, now: int) -> int:
+        """Returns the timestamp up to which no server can write a change any more."""
+        return now - (int(self._settle_s * 1000) << LOGICAL_BITS)
 
     def _change(self, row: ProductRow) -> ProductChange:
         return ProductChange(

@@ -156,6 +156,8 @@ class Collections:
         if not any(index["field_name"] == "vector" for index in indexes):
             anchor = {"field_name": ANCHOR, "index_type": "FLAT", "metric_type": "IP"}
             indexes = [anchor, *indexes]
+        if name in self._ready:  # writes do not wait while another collection is made
+            return
         with self._lock:
             if name not in self._ready:
                 self._connection.create(name, fields, indexes)

@@ -33,8 +33,8 @@ _NUMBER_BYTES: Final = 10
 LOGICAL_BITS: Final = 18
 # Longer than the staleness that `Bounded` allows.
 _OWN_WRITES_S: Final = 10.0
-_CALL_TIMEOUT_S: Final = 4.0
-_SLOW_TIMEOUT_S: Final = 60.0
+CALL_TIMEOUT_S: Final = 4.0
+SLOW_TIMEOUT_S: Final = 60.0
 
 
 class MilvusConnection:
@@ -73,7 +73,12 @@ class MilvusConnection:
         # write could find a product neither as it was nor as it is.
         self._turn = threading.Lock() if address.is_lite else nullcontext()
         try:
-            self._client = pymilvus.MilvusClient(uri=address.uri, timeout=_SLOW_TIMEOUT_S)
+            self._client = pymilvus.MilvusClient(
+                uri=address.uri,
+                token=_read_token(address),
+                timeout=SLOW_TIMEOUT_S,
+                **({"server_pem_path": str(address.ca_file)} if address.ca_file else {}),
+            )
             self.version = _version(self._client.get_server_version())
         except Exception as error:  # of many kinds, which only say that it cannot be reached
             raise CatalogueFileError(f"Milvus at {address.uri} cannot be used: {error}") from error
@@ -92,7 +97,7 @@ class MilvusConnection:
     def has_collection(self, collection: str) -> bool:
         """Tells whether there is a collection."""
         with self._calling():
-            return bool(self._client.has_collection(collection, timeout=_SLOW_TIMEOUT_S))
+            return bool(self._client.has_collection(collection, timeout=SLOW_TIMEOUT_S))
 
     def create(self, collection: str, fields: Sequence[Row], indexes: Sequence[Row]) -> None:
         """Creates a collection and loads it; what is there stays.
@@ -110,17 +115,19 @@ class MilvusConnection:
             for field in fields:
                 schema.add_field(**field)
             with self._calling():
-                self._client.create_collection(collection, schema=schema, timeout=_SLOW_TIMEOUT_S)
-        params = self._client.prepare_index_params()
+                self._client.create_collection(collection, schema=schema, timeout=SLOW_TIMEOUT_S)
         for index in indexes:
-            params.add_index(**index)
-        with self._calling():
-            if not self._client.list_indexes(collection):
-                self._client.create_index(collection, params, timeout=_SLOW_TIMEOUT_S)
+            # One by one: another server may be making them, or have died over them.
+            with self._calling():
+                if self._client.list_indexes(collection, field_name=index["field_name"]):
+                    continue
+                params = self._client.prepare_index_params()
+                params.add_index(**index)
+                self._client.create_index(collection, params, timeout=SLOW_TIMEOUT_S)
         self._check_replicas(collection)
         with self._calling():
             self._client.load_collection(
-                collection, timeout=_SLOW_TIMEOUT_S, replica_number=self._replica_count
+                collection, timeout=SLOW_TIMEOUT_S, replica_number=self._replica_count
             )
 
     def _check_replicas(self, collection: str) -> None:
@@ -131,7 +138,7 @@ class MilvusConnection:
         with self._calling():
             if self._client.get_load_state(collection)["state"] != loaded:
                 return
-            count = len(self._client.describe_replica(collection, timeout=_SLOW_TIMEOUT_S))
+            count = len(self._client.describe_replica(collection, timeout=SLOW_TIMEOUT_S))
         if count != self._replica_count:
             raise CatalogueFileError(
                 f"collection {collection!r} is loaded with {count} replicas, and "
@@ -139,15 +146,21 @@ class MilvusConnection:
                 "in Milvus first"
             )
 
+    def has_rows(self, collection: str) -> bool:
+        """Tells whether rows were ever stored, whatever query nodes show of them."""
+        with self._calling():
+            stats = self._client.get_collection_stats(collection, timeout=CALL_TIMEOUT_S)
+        return int(stats["row_count"]) > 0
+
     def drop(self, collection: str) -> None:
         """Drops a collection, if there is one."""
         with self._calling():
-            self._client.drop_collection(collection, timeout=_SLOW_TIMEOUT_S)
+            self._client.drop_collection(collection, timeout=SLOW_TIMEOUT_S)
 
     def flush(self, collection: str) -> None:
         """Has Milvus seal what is in memory, so that it gets a graph."""
         with self._calling():
-            self._client.flush(collection, timeout=_SLOW_TIMEOUT_S)
+            self._client.flush(collection, timeout=SLOW_TIMEOUT_S)
 
     # Rows.
 
@@ -168,13 +181,20 @@ class MilvusConnection:
                 output_fields=list(fields),
                 limit=MOST_ROWS if self.is_lite else limit,
                 consistency_level=level or self._level(collection),
-                timeout=_CALL_TIMEOUT_S,
+                timeout=CALL_TIMEOUT_S,
             )
         if self.is_lite:  # which takes any rows up to the limit, in the order of their writing
             rows = sorted(rows, key=lambda row: str(row["key"]))[:limit]
         return [dict(row) for row in rows]
 
-    def count(self, collection: str, condition: str, *, level: Level | None = None) -> int:
+    def count(
+        self,
+        collection: str,
+        condition: str,
+        *,
+        level: Level | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> int:
         """Counts rows by a condition."""
         with self._calling():
             rows = self._client.query(
@@ -182,7 +202,7 @@ class MilvusConnection:
                 filter=condition,
                 output_fields=["count(*)"],
                 consistency_level=level or self._level(collection),
-                timeout=_CALL_TIMEOUT_S,
+                timeout=timeout_s,
             )
         return int(rows[0]["count(*)"])
 
@@ -217,12 +237,12 @@ class MilvusConnection:
                 output_fields=list(fields),
                 search_params={"metric_type": "IP", "params": params},
                 consistency_level=level or self._level(collection),
-                timeout=_CALL_TIMEOUT_S,
+                timeout=CALL_TIMEOUT_S,
             )
         return [[dict(hit["entity"]) for hit in hits] for hits in found]
 
     def upsert(
-        self, collection: str, rows: Sequence[Row], *, timeout_s: float = _CALL_TIMEOUT_S
+        self, collection: str, rows: Sequence[Row], *, timeout_s: float = CALL_TIMEOUT_S
     ) -> None:
         """Writes whole rows in the place of those of the same keys, in messages that fit.
 
@@ -240,8 +260,24 @@ class MilvusConnection:
         """Removes rows by their keys."""
         if keys:
             with self._calling():
-                self._client.delete(collection, ids=list(keys), timeout=_CALL_TIMEOUT_S)
+                self._client.delete(collection, ids=list(keys), timeout=CALL_TIMEOUT_S)
+            self._note_deletion(collection)
             self._last_write_s[collection] = time.monotonic()
+
+    def _note_deletion(self, collection: str) -> None:
+        """Tells the client when a deletion was made, for `Session` to wait for it.
+
+        The answer to a deletion bears no time where Milvus is old (2.3.5): then `Session` waited
+        for the write before it alone, and found what was removed.
+        """
+        if self.is_lite:
+            return
+        from pymilvus.client import ts_utils
+
+        (timestamp,) = self.timestamps()
+        ts_utils.update_collection_ts(
+            collection, timestamp, self._client._get_connection().server_address
+        )
 
     def wait_until_seen(self, collection: str) -> None:
         """Waits until what this server has written is seen by whoever asks with any level."""
@@ -263,7 +299,7 @@ class MilvusConnection:
             # Each is a call, but they travel together.
             allocate = self._client._get_connection()._stub.AllocTimestamp.future
             calls = [
-                allocate(self._request_timestamp(), timeout=_CALL_TIMEOUT_S) for _ in range(count)
+                allocate(self._request_timestamp(), timeout=CALL_TIMEOUT_S) for _ in range(count)
             ]
             return sorted(int(call.result().timestamp) for call in calls)
 
@@ -307,6 +343,11 @@ def _size_bytes(value: Any) -> int:
     if isinstance(value, list):
         return _NUMBER_BYTES * len(value)
     return int(getattr(value, "nbytes", _NUMBER_BYTES))
+
+
+def _read_token(address: MilvusAddress) -> str:
+    """Returns what the server is to be told; empty where nothing."""
+    return address.token_file.read_text("utf-8").strip() if address.token_file else ""
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from twinshelf.server.catalogue.index_changes import Write, count_writes
 from twinshelf.server.catalogue.milvus.collections import Collections
-from twinshelf.server.catalogue.milvus.connection import MilvusConnection
+from twinshelf.server.catalogue.milvus.connection import CALL_TIMEOUT_S, Level, MilvusConnection
 from twinshelf.server.catalogue.milvus.product_rows import PRODUCT
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.milvus.stored import (
@@ -73,13 +74,25 @@ class Counts:
             for digest, count in before.items():
                 self._missing[digest] += added_count - (self._embedded_count(digest) - count)
 
-    def refresh(self, state: CatalogueState) -> bool:
+    def refresh(
+        self,
+        state: CatalogueState,
+        *,
+        level: Level | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> bool:
         """Has Milvus count; returns whether others have written. The writer's, between batches.
 
         What is missing is counted by itself, not as a difference: of two counts the second sees
         other writes, or a query node less, and would name products that nothing is wrong with.
+
+        Args:
+            state: The state of the catalogue.
+            level: How fresh the counts are; None for what matching asks for.
+            timeout_s: Time for each count.
         """
-        count, products = self._connection.count, self._collections.products
+        products = self._collections.products
+        count = partial(self._connection.count, level=level, timeout_s=timeout_s)
         embedded: Counter[tuple[str, Pattern]] = Counter()
         missing: Counter[str] = Counter()
         further: Counter[str] = Counter()

@@ -95,7 +95,7 @@ class MilvusEncoders:
         def switching(state: CatalogueState) -> CatalogueState:
             """Runs in the thread of the writer."""
             state.encoders.check_switch(contract.digest)
-            self._counts.refresh(state)
+            self._counts.refresh(state, level="Strong")  # what others have just written counts
             if missing := self.count_missing(contract.digest):
                 raise missing_error(missing, contract.digest)
             return replace(state, encoders=replace(state.encoders, current=contract.digest))
@@ -114,7 +114,7 @@ class MilvusEncoders:
         def dropping(state: CatalogueState) -> CatalogueState:
             """Runs in the thread of the writer."""
             dropped = state.dropping(digest)
-            self._counts.refresh(state)
+            self._counts.refresh(state, level="Strong")
             counted.append(self._counts.embedded_count(digest))
             current = state.encoders.current
             if current is not None and counted[0] and (missing := self.count_missing(current)):

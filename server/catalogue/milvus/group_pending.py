@@ -21,6 +21,7 @@ from twinshelf.server.catalogue.milvus.product_rows import (
 )
 from twinshelf.server.catalogue.milvus.rising_rows import rows_after
 from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.errors import CatalogueUnavailableError
 
 
 class PendingProducts:
@@ -111,7 +112,9 @@ class PendingProducts:
             if number in self._pending:
                 continue
             row = rows.get(note["product_key"])
-            if row is None or row.is_deletion or row.number != number:
+            if row is None:  # even of what was deleted there is one
+                raise CatalogueUnavailableError("Milvus has not read all of it yet; repeat")
+            if row.is_deletion or row.number != number:
                 self._end(number)
             elif (made := row.vectors.get(made_number)) is not None:
                 self._look_at(row, made, state, is_noted=True)

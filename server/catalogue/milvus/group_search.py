@@ -13,7 +13,7 @@ from twinshelf.server.catalogue.milvus.stored import PATTERNS, StoredRows
 from twinshelf.server.encoders.modalities import Pattern
 
 _FIELDS = ("product_key", "number", "version", "vector")
-# A few photos of one product may lie beside one another.
+# Some may be of a batch that is under way, or was cut off.
 _READ_PER_WANTED = 2
 
 
@@ -43,7 +43,7 @@ class NearestVectors:
     def search(
         self, vectors: npt.NDArray[np.float32], wanted: Pattern, count: int
     ) -> list[list[PatternFound]]:
-        """Returns for each vector near ones of each pattern that has all wanted modalities."""
+        """Returns near ones of first photos, of each pattern that has all wanted modalities."""
         found: list[list[PatternFound]] = [[] for _ in vectors]
         limit = min(_READ_PER_WANTED * count, MOST_ROWS)
         for pattern in PATTERNS:
@@ -52,7 +52,7 @@ class NearestVectors:
             results = self._connection.search(
                 self._collections.vectors(self._made_number),
                 vectors.tolist(),
-                f"pattern == {pattern:d}",
+                f"pattern == {pattern:d} and photo == 0",
                 _FIELDS,
                 limit=limit,
                 params=self._collections.search_params(limit, is_filtered=False),

@@ -24,13 +24,13 @@ from twinshelf.server.catalogue.groups.grouping import Grouping
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.changes import ChangeWindow
 from twinshelf.server.catalogue.milvus.collections import Collections
-from twinshelf.server.catalogue.milvus.connection import MilvusConnection
+from twinshelf.server.catalogue.milvus.connection import SLOW_TIMEOUT_S, MilvusConnection
 from twinshelf.server.catalogue.milvus.counts import Counts
 from twinshelf.server.catalogue.milvus.encoders import MilvusEncoders
 from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
 from twinshelf.server.catalogue.milvus.searching import MilvusSearch
 from twinshelf.server.catalogue.milvus.stored import PATTERNS, StoredRows
-from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings, MilvusUpkeep
+from twinshelf.server.catalogue.milvus.upkeep import MilvusConfig, MilvusUpkeep
 from twinshelf.server.catalogue.milvus.write_parts import PART_LIMIT
 from twinshelf.server.catalogue.milvus.writer import MilvusWriter
 from twinshelf.server.catalogue.product_record import (
@@ -43,7 +43,7 @@ from twinshelf.server.catalogue.product_record import (
     StoredProduct,
 )
 from twinshelf.server.catalogue.ranking import HitPage, Query
-from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
+from twinshelf.server.catalogue.write_item import Task, WriteItem, submit_deletion
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
@@ -62,7 +62,7 @@ class MilvusCatalogue:
         address: MilvusAddress,
         *,
         reader_count: int,
-        settings: MilvusSettings | None = None,
+        settings: MilvusConfig | None = None,
         guards: GroupGuards | None = None,
     ) -> None:
         """Opens a catalogue, or makes it.
@@ -77,15 +77,15 @@ class MilvusCatalogue:
             CatalogueFileError: If Milvus does not answer, or its client is not installed.
             CatalogueUnavailableError: If it ceases to answer.
         """
-        settings = settings or MilvusSettings()
-        self._settings = settings
+        self._settings = settings = settings or MilvusConfig()
         self._connection = MilvusConnection(address)
         self._collections = Collections(self._connection)
         self._collections.make_products()
         self._collections.make_groups()
         self._stored = StoredRows(self._connection, self._collections)
         self._counts = Counts(self._connection, self._collections)
-        self._counts.refresh(self._stored.read_state("Strong"))
+        # Nobody waits for the writer yet, so that this may take its time.
+        self._counts.refresh(self._stored.read_state("Strong"), timeout_s=SLOW_TIMEOUT_S)
         self._search = MilvusSearch(self._connection, self._collections, self._stored)
         self._window = ChangeWindow(
             self._connection, self._collections, self._stored, settings.settle_s
@@ -163,9 +163,9 @@ class MilvusCatalogue:
 
     async def delete(self, product_ids: Sequence[str]) -> Deleted:
         """Removes products; see `Catalogue`."""
-        result = await self._writes.submit(Deletion(product_ids=tuple(product_ids)))
-        assert isinstance(result, Deleted)
-        return result
+        # Whoever leaves meanwhile does not stop it.
+        deletion = submit_deletion(self._writes.submit, product_ids, PART_LIMIT)
+        return await asyncio.shield(asyncio.ensure_future(deletion))
 
     async def product(self, product_id: str) -> StoredProduct | None:
         """Returns one product, or None."""
@@ -242,6 +242,7 @@ class MilvusCatalogue:
             indexed_vector_count=self.indexed_vector_count,
             damaged_product_count=0,
             change_sequence=await self._read(self._window.last),
+            history_id="",
         )
 
     async def snapshot(self) -> SnapshotReport:

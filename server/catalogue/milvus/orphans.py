@@ -1,6 +1,7 @@
 """Vectors that count no more: what batches and drops of encoders left that were cut off.
 
-Searches pass over them, but they take memory. The collections are walked through, a page at a time.
+Searches pass over them, but they take memory. The collections are walked through, a page at a time,
+and what is left of a product goes once it was written again.
 """
 
 from __future__ import annotations
@@ -57,13 +58,21 @@ class Orphans:
                 self._collections.forget(made_number)
 
     def _find(self, made_number: int, rows: Sequence[Row]) -> list[str]:
-        """Returns the keys of those of some vectors that no product names, nor ever will."""
+        """Returns the keys of those of some vectors that no product names, nor ever will.
+
+        Only what was written since tells so. Rows of products are never removed, so one that is not
+        there, or is older than the vectors, may be what a query node shows that has not read all.
+        """
         limit = timestamp_of(time.time() - _LEAST_AGE_S)
         old = [row for row in rows if row["version"] < limit]
         products = self._stored.rows(sorted({row["product_key"] for row in old}), "Strong")
-        named = {
-            (product.number, made.version)
-            for product in products.values()
-            if (made := product.vectors.get(made_number)) is not None
-        }
-        return [row["key"] for row in old if (row["number"], row["version"]) not in named]
+        orphans = []
+        for row in old:
+            if (product := products.get(row["product_key"])) is None:
+                continue
+            made = product.vectors.get(made_number)
+            named = 0 if made is None else made.version
+            is_named = (product.number, named) == (row["number"], row["version"])
+            if not is_named and row["version"] < max(product.change, named):
+                orphans.append(row["key"])
+        return orphans

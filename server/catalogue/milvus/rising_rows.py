@@ -91,13 +91,18 @@ def greatest(
 ) -> int:
     """Returns the greatest number of a span (above the first), or the first without any."""
     low, high = span
-    while high - low > 1 and connection.count(collection, f"{field} > {low}") > _LEAST_READ:
+
+    def inside(least: int) -> str:
+        """Returns the condition for what lies above a number."""
+        return f"{field} > {least} and {field} <= {high}"
+
+    while high - low > 1 and connection.count(collection, inside(low)) > _LEAST_READ:
         middle = (low + high) // 2
-        if connection.count(collection, f"{field} > {middle} and {field} <= {high}"):
+        if connection.count(collection, inside(middle)):
             low = middle
         else:
             high = middle
-    rows = connection.query(collection, f"{field} > {low} and {field} <= {high}", [field])
+    rows = connection.query(collection, inside(low), [field])
     return max((int(row[field]) for row in rows), default=low)
 
 

@@ -56,14 +56,25 @@ class StoredRows:
 
     def read_state(self, level: Level | None = None) -> CatalogueState:
         """Reads the state anew."""
-        self.rows([], level)
-        return self.state
+        _, state = self.rows_and_state([], level)
+        return state
 
     def rows(self, keys: Sequence[str], level: Level | None = None) -> dict[str, ProductRow]:
         """Returns the rows of some keys, those of deletions as well; reads the state, too.
 
         Raises:
             CatalogueUnavailableError: If Milvus shows a part of what it holds, or is away.
+        """
+        rows, _ = self.rows_and_state(keys, level)
+        return rows
+
+    def rows_and_state(
+        self, keys: Sequence[str], level: Level | None = None
+    ) -> tuple[dict[str, ProductRow], CatalogueState]:
+        """Returns rows as `rows` does, and the state beside them.
+
+        Who writes by the state takes this one: the attribute may be what another thread has read,
+        whose call began before.
         """
         found: dict[str, ProductRow] = {}
         for start in range(0, max(len(keys), 1), _KEYS_AT_ONCE):
@@ -72,21 +83,23 @@ class StoredRows:
                 self._collections.products, f"key in [{block}]", FIELDS, level=level
             )
             by_key = {row["key"]: row for row in rows}
-            self._read_state(by_key.pop(STATE_KEY, None))
+            self.state = state = self._state_of(by_key.pop(STATE_KEY, None))
             found |= {key: ProductRow.from_row(row) for key, row in by_key.items()}
-        return found
+        return found, state
 
-    def _read_state(self, row: Row | None) -> None:
-        """Takes the row that is never removed; without it, others are missing as well.
+    def _state_of(self, row: Row | None) -> CatalogueState:
+        """Reads the row that is written first and never removed; without it, others are missing.
 
         A query node that has just come back may answer before it has read what lies on the disk
         (milvus#36549). Products that seem not to be there would be written as new ones, and their
-        vectors removed as orphans.
+        vectors removed as orphans; a server that starts then would write the state of a new
+        catalogue over the one that there is.
         """
         if row is not None:
-            self.state = CatalogueState.from_json("".join(row["body"]))
-        elif self.state != CatalogueState():
+            return CatalogueState.from_json("".join(row["body"]))
+        if self.state != CatalogueState() or self._connection.has_rows(self._collections.products):
             raise CatalogueUnavailableError("Milvus has not read all of the catalogue yet; repeat")
+        return CatalogueState()
 
     def products(
         self, product_ids: Sequence[str], level: Level | None = None

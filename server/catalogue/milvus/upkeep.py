@@ -25,6 +25,7 @@ from twinshelf.server.errors import CatalogueUnavailableError
 logger = logging.getLogger(__name__)
 # A look may not take more than this share of the time of Milvus and of the writer.
 _COUNTING_SHARE: Final = 0.02
+_RETRY_COUNT_S: Final = 10.0
 # As many as a search of the usual kind may ask for.
 _RECALL_DEPTH: Final = 128
 _SAMPLE_COUNT: Final = 1000
@@ -34,7 +35,7 @@ _SETTLE_RESERVE_S: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MilvusSettings:
+class MilvusConfig:
     """How often a server looks, and when a change is told.
 
     Attributes:
@@ -60,7 +61,7 @@ class MilvusUpkeep:
         collections: Collections,
         stored: StoredRows,
         count: Callable[[], None],
-        settings: MilvusSettings,
+        settings: MilvusConfig,
     ) -> None:
         """Starts the thread.
 
@@ -141,6 +142,21 @@ class MilvusUpkeep:
         keys = {row["key"] for row in rows}
         self._recalls = [*self._recalls[1 - _SAMPLES :], (len(wanted), len(wanted & keys))]
 
+    def _try_to_count(self) -> float:
+        """Has everything counted, and returns when to do so again.
+
+        Milvus answered just now. If it takes too long to count, the counts are old, and the rest
+        goes on: writes that would wait for the next try as well, and health.
+        """
+        start_s = time.monotonic()
+        try:
+            self._count()
+        except CatalogueUnavailableError as error:
+            logger.warning("products were not counted: %s", error.message)
+            return time.monotonic() + _RETRY_COUNT_S
+        end_s = time.monotonic()
+        return end_s + (end_s - start_s) / _COUNTING_SHARE
+
     def _run(self) -> None:
         next_count_s = 0.0
         next_recall_s = time.monotonic() + self._settings.recall_interval_s
@@ -151,9 +167,7 @@ class MilvusUpkeep:
                 self._problem = None
                 now_s = time.monotonic()
                 if now_s >= next_count_s:
-                    self._count()
-                    took_s = time.monotonic() - now_s
-                    next_count_s = time.monotonic() + took_s / _COUNTING_SHARE
+                    next_count_s = self._try_to_count()
                 if now_s >= next_recall_s:
                     next_recall_s = now_s + self._settings.recall_interval_s
                     self.sample_recall()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -63,6 +63,7 @@ class WriteBatch:
         state: CatalogueState,
         rows: Mapping[str, ProductRow],
         others: Mapping[tuple[int, int], ProductVector],
+        lost: Set[tuple[int, int]],
         timestamps: Sequence[int],
         begun_s: float,
     ) -> None:
@@ -75,6 +76,7 @@ class WriteBatch:
             rows: The rows of all products that are written, as they stand now, by key.
             others: Vectors that are there and may be written anew, by `made_number` and the number
                 of their product.
+            lost: The same of vectors that rows name, and that are not there.
             timestamps: As many as there are writes and deletions of single products.
             begun_s: When the first of them was asked for, by `time.monotonic`.
         """
@@ -82,6 +84,7 @@ class WriteBatch:
         self._connection = connection
         self._collections = collections
         self._others = others
+        self._lost = lost
         self._digests = state.digests
         self._rows = dict(rows)
         self._begun_s = begun_s
@@ -143,13 +146,14 @@ class WriteBatch:
             timestamp = next(self._timestamps)
             key = product_key(product_id)
             old = self._live(key)
+            # Also where it is gone: the deletion may have been cut off before this.
+            self._thumbnails[key] = b""
             if old is None:
                 missing.append(product_id)
                 continue
             for made_number, made in old.vectors.items():
                 self._end(old.number, made_number, made)
                 changes += self._change(old.number, made_number, made, None)
-            self._thumbnails[key] = b""
             removed.append(old.number)
             self._put(
                 ProductRow(
@@ -214,7 +218,7 @@ class WriteBatch:
             former = before.pop(made_number, None)
             made[made_number] = new = _made(vector, version)
             if former is not None and former.mark == new.mark:
-                if is_same_facets:
+                if is_same_facets and (made_number, row.number) not in self._lost:
                     made[made_number] = former
                     continue
             else:

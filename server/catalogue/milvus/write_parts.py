@@ -1,7 +1,7 @@
 """A batch of writes in parts, each of which Milvus takes within seconds.
 
-A write bears a timestamp that must be young when it is made, and each timestamp is a call. So the
-deletion of thousands of products, or hundreds of long texts, are several steps.
+A write bears a timestamp that must be young when it is made, and each timestamp is a call. So
+hundreds of deletions of many products each, or of long texts, are several steps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from twinshelf.server.catalogue.product_record import Deleted, NewProduct, NewVector, ProductVector
+from twinshelf.server.catalogue.product_record import NewProduct, NewVector, ProductVector
 from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
 
 # A part waits for ticks of the clock of Milvus, however small it is.
@@ -20,7 +20,7 @@ _PART_BYTES: Final = 8 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """An item of a batch, or some of the products that one removes.
+    """An item of a batch.
 
     Attributes:
         place: Place of the item in the batch.
@@ -35,7 +35,10 @@ def parts_of(items: Sequence[WriteItem]) -> Iterator[list[Piece]]:
     """Cuts a batch, in its order; tasks are left out."""
     part: list[Piece] = []
     count = size_bytes = 0
-    for piece in _pieces(items):
+    for place, item in enumerate(items):
+        if isinstance(item, Task):
+            continue
+        piece = Piece(place=place, item=item)
         more_count, more_bytes = len(product_ids(piece.item)), _size_bytes(piece.item)
         if part and (count + more_count > PART_LIMIT or size_bytes + more_bytes > _PART_BYTES):
             yield part
@@ -45,17 +48,6 @@ def parts_of(items: Sequence[WriteItem]) -> Iterator[list[Piece]]:
         size_bytes += more_bytes
     if part:
         yield part
-
-
-def joined(before: object, more: object) -> object:
-    """Returns the result of an item from that of its pieces so far, None at first, and one more."""
-    if not isinstance(before, Deleted) or not isinstance(more, Deleted):
-        return more
-    return Deleted(
-        removed=before.removed + more.removed,
-        changes=before.changes + more.changes,
-        missing=before.missing + more.missing,
-    )
 
 
 def product_ids(item: NewProduct | NewVector | Deletion) -> Sequence[str]:
@@ -78,20 +70,6 @@ def vectors(item: NewProduct | NewVector | Deletion) -> Sequence[ProductVector]:
             return (item.made,)
         case Deletion():
             return ()
-
-
-def _pieces(items: Sequence[WriteItem]) -> Iterator[Piece]:
-    for place, item in enumerate(items):
-        match item:
-            case Task():
-                continue
-            case Deletion():
-                ids = tuple(dict.fromkeys(item.product_ids))
-                for start in range(0, max(len(ids), 1), PART_LIMIT):
-                    some = Deletion(product_ids=ids[start : start + PART_LIMIT])
-                    yield Piece(place=place, item=some)
-            case _:
-                yield Piece(place=place, item=item)
 
 
 def _size_bytes(item: NewProduct | NewVector | Deletion) -> int:

@@ -14,6 +14,7 @@ from twinshelf.server.catalogue.milvus.counts import Counts
 from twinshelf.server.catalogue.milvus.product_rows import (
     MadeVectors,
     ProductRow,
+    mark_of,
     product_key,
     state_row,
 )
@@ -22,7 +23,6 @@ from twinshelf.server.catalogue.milvus.stored import StoredRows
 from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
 from twinshelf.server.catalogue.milvus.write_parts import (
     Piece,
-    joined,
     parts_of,
     product_ids,
     vectors,
@@ -85,13 +85,14 @@ class MilvusWriter:
         """Writes a part; notes the result of each piece, or the error with which it failed."""
         items = [piece.item for piece in part]
         ids = [product_id for item in items for product_id in product_ids(item)]
-        rows = self._stored.rows(list(dict.fromkeys(map(product_key, ids))), "Strong")
-        before = self._stored.state
+        keys = list(dict.fromkeys(map(product_key, ids)))
+        rows, before = self._stored.rows_and_state(keys, "Strong")
         for made in (made for item in items for made in vectors(item)):
             self._collections.make_vectors(before.made_number(made.digest), len(made.vector))
         if any(isinstance(item, NewProduct) and item.thumbnail for item in items):
             self._collections.make_thumbnails()
         others = self._others(items, rows, before)
+        lost = self._find_lost(items, rows, before)
         # Making a collection takes seconds, and timestamps must be young when they are written.
         begun_s = time.monotonic()
         batch = WriteBatch(
@@ -100,6 +101,7 @@ class MilvusWriter:
             before,
             rows,
             others,
+            lost,
             self._connection.timestamps(len(ids)),
             begun_s,
         )
@@ -109,7 +111,7 @@ class MilvusWriter:
         batch.commit()
         self._counts.learn(list(zip(items, answers, strict=True)))
         for piece, answer in zip(part, answers, strict=True):
-            results[piece.place] = joined(results[piece.place], answer)
+            results[piece.place] = answer
 
     def _others(
         self,
@@ -138,6 +140,35 @@ class MilvusWriter:
                 state.digests[made_number], made_number, made, "Strong"
             ).items()
         }
+
+    def _find_lost(
+        self,
+        items: Sequence[NewProduct | NewVector | Deletion],
+        rows: Mapping[str, ProductRow],
+        state: CatalogueState,
+    ) -> frozenset[tuple[int, int]]:
+        """Finds vectors that are not there, of those that would stay as they are.
+
+        Where two servers wrote one product in the same moment, its row may name vectors that the
+        other one has removed. Written again, they come back.
+        """
+        kept: dict[str, dict[int, MadeVectors]] = defaultdict(dict)
+        for item in items:
+            if not isinstance(item, NewProduct):
+                continue
+            row = rows.get(product_key(item.record.product_id))
+            if row is None or replace(row, record=item.record).facets != row.facets:
+                continue
+            for vector in item.vectors:
+                made = row.vectors.get(state.made_number(vector.digest))
+                if made is not None and made.mark == mark_of(vector):
+                    kept[vector.digest][row.number] = made
+        lost = set()
+        for digest, made_vectors in kept.items():
+            made_number = state.made_number(digest)
+            found = self._stored.vectors(digest, made_number, made_vectors)
+            lost |= {(made_number, number) for number in made_vectors.keys() - found.keys()}
+        return frozenset(lost)
 
     def _add(self, batch: WriteBatch, item: NewProduct | NewVector | Deletion) -> object:
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twinshelf.server.catalogue.index.snapshot_file import sync_folder
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
+from twinshelf.server.catalogue.rows.connections import end_long_read
 from twinshelf.server.catalogue.rows.file_guard import lock_folder
 from twinshelf.server.catalogue.rows.schema import (
     SCHEMA_VERSION,
@@ -48,6 +49,11 @@ class Verification:
         """Whether nothing is wrong."""
         return self.problem is None and not self.damaged
 
+    @property
+    def details(self) -> str:
+        """What is wrong, in a few words."""
+        return self.problem or f"{len(self.damaged)} damaged products"
+
 
 def verify(path: Path) -> Verification:
     """Reads the whole SQLite file of a catalogue or of a copy: structure, and every checksum.
@@ -62,7 +68,7 @@ def verify(path: Path) -> Verification:
     damaged: dict[int, str] = {}
     product_count = schema_version = 0
     with closing(open_reader(path)) as reader:
-        problem = check_whole(reader)
+        problem = check_whole(reader) or _check_filled(reader)
         if problem is None:
             try:
                 (schema_version,) = reader.execute("PRAGMA user_version").fetchone()
@@ -79,16 +85,24 @@ def verify(path: Path) -> Verification:
     )
 
 
-def back_up(path: Path, copy: Path) -> None:
+def _check_filled(reader: sqlite3.Connection) -> str | None:
+    (table_count,) = reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    return None if table_count else "nothing is in it: no catalogue was made yet, or all is lost"
+
+
+def back_up(path: Path, copy: Path) -> Verification:
     """Copies the SQLite file of a catalogue as it stands, while it is read and written.
 
     Args:
         path: The file.
-        copy: Where the copy goes; replaced once it is whole.
+        copy: Where the copy goes; what stands there is replaced by a sound copy alone.
+
+    Returns:
+        What was found in the copy.
 
     Raises:
         CatalogueFileError: If there is no such file, or the copy cannot be written, or would take
-            the place of a catalogue in use.
+            the place of a catalogue in use, or of an earlier copy though it is damaged.
     """
     if not path.is_file():
         raise CatalogueFileError(f"there is no catalogue {path}")
@@ -98,7 +112,12 @@ def back_up(path: Path, copy: Path) -> None:
         raise CatalogueFileError(f"{copy} is not replaced: it is a catalogue in use, or was one")
     temporary = copy.with_name(copy.name + ".tmp")
     with _copied(path, temporary):
+        found = verify(temporary)
+        # The earlier one may be the last that can be restored.
+        if copy.exists() and not found.is_clean:
+            raise CatalogueFileError(f"{copy} is not replaced by a damaged one: {found.details}")
         _move_synced(temporary, copy)
+    return found
 
 
 def restore(copy: Path, folder: Path) -> None:
@@ -115,7 +134,6 @@ def restore(copy: Path, folder: Path) -> None:
     """
     found = verify(copy)
     _check_restorable(found, copy)
-    folder.mkdir(parents=True, exist_ok=True)
     database = folder / DATABASE
     temporary = folder / f"{DATABASE}.restored"
     with lock_folder(folder), _copied(copy, temporary):
@@ -136,8 +154,7 @@ def restore(copy: Path, folder: Path) -> None:
 
 def _check_restorable(found: Verification, copy: Path) -> None:
     if not found.is_clean:
-        details = found.problem or f"{len(found.damaged)} damaged products"
-        raise CatalogueFileError(f"{copy} is not restored: {details}")
+        raise CatalogueFileError(f"{copy} is not restored: {found.details}")
 
 
 @contextmanager
@@ -161,6 +178,7 @@ def _copy(path: Path, target: Path) -> None:
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM catalogue_state").fetchone()
         source.backup(writer, pages=_PAGES_AT_ONCE)
+        end_long_read(source)
         writer.execute("PRAGMA journal_mode = DELETE")  # it can be read from a read-only medium
 
 

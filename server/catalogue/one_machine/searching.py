@@ -114,23 +114,25 @@ def _plan(near: Sequence[PatternFound], allowed: Allowed | None) -> FilterPlan |
 
 def _rank(search: Search, near: Sequence[PatternFound], products: ProductReader) -> Ranking:
     query = search.query
-    candidates = _candidates(search, near, products)
     if search.facets is None or query.value_limit is None:
-        return rank(candidates, query)
+        return rank(_candidates(search, near, products, None), query)
+    # A product that comes later has none. They are taken once: it takes a look at all products.
+    keys = np.append(search.facets.keys(query.value_limit.field), 0)
+    candidates = _candidates(search, near, products, keys)
     ranking = rank(candidates, query)
-    allowed = search.facets.allow(query.condition)
-    keys = search.facets.keys(query.value_limit.field)
+    allowed: Allowed | None = None
     for _ in range(_MORE_SEARCHES):
         full = full_values(candidates, query.value_limit)
         if ranking.count == query.match_count or len(full) == 0:
             break
         # What has all the hits that it may have is left out, and makes room for others.
+        allowed = allowed or search.facets.allow(query.condition)
         allowed = allowed.without(np.isin(keys, full))
         pattern = query.weights.pattern
         (more,) = search.index.search(
             search.vector[np.newaxis], pattern, query.candidate_count, allowed
         )
-        candidates += _candidates(search, more, products)
+        candidates += _candidates(search, more, products, keys)
         previous_count, ranking = ranking.count, rank(candidates, query)
         if ranking.count == previous_count:
             break
@@ -138,9 +140,19 @@ def _rank(search: Search, near: Sequence[PatternFound], products: ProductReader)
 
 
 def _candidates(
-    search: Search, near: Sequence[PatternFound], products: ProductReader
+    search: Search,
+    near: Sequence[PatternFound],
+    products: ProductReader,
+    keys: npt.NDArray[np.int64] | None,
 ) -> list[Candidates]:
-    """Scores what was found, without the products that are left out."""
+    """Scores what was found, without the products that are left out.
+
+    Args:
+        search: The search.
+        near: What was found.
+        products: Knows who is left out.
+        keys: See `Candidates.value_keys`, of each row of the facets, and 0; None without a limit.
+    """
     query = search.query
     excluded = products.numbers_of(query.excluded_ids) if query.excluded_ids else []
     candidates = []
@@ -156,16 +168,15 @@ def _candidates(
                     query.embedding, query.weights, vectors, each.pattern, query.contract
                 ),
                 pattern=each.pattern,
-                value_keys=_value_keys(search, numbers),
+                value_keys=_value_keys(search, numbers, keys),
             )
         )
     return candidates
 
 
-def _value_keys(search: Search, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-    limit = search.query.value_limit
-    if search.facets is None or limit is None:
+def _value_keys(
+    search: Search, numbers: npt.NDArray[np.int64], keys: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.int64] | None:
+    if search.facets is None or keys is None:
         return None
-    # A product that came since the keys were taken has none.
-    keys = np.append(search.facets.keys(limit.field), 0)
     return keys.take(search.facets.find_rows(numbers), mode="clip")

@@ -7,28 +7,28 @@ answer also finds the product.
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
-from twinshelf.server.catalogue.facets.facet_table import FacetTable
+from twinshelf.server.catalogue.disk_room import NO_ROOM
 from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.grouping import Grouping
 from twinshelf.server.catalogue.groups.sqlite_groups import SqliteGroups
-from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
-from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph import IndexConfig
 from twinshelf.server.catalogue.index.graph_build import BuildStoppedError
 from twinshelf.server.catalogue.one_machine.batch_writer import BatchWriter
 from twinshelf.server.catalogue.one_machine.catalogue_encoders import CatalogueEncoders
+from twinshelf.server.catalogue.one_machine.opening import Opening, unreadable
 from twinshelf.server.catalogue.one_machine.search_queue import SearchQueue
 from twinshelf.server.catalogue.one_machine.searching import Search, search_products
-from twinshelf.server.catalogue.one_machine.upkeep import Upkeep, UpkeepSettings
+from twinshelf.server.catalogue.one_machine.upkeep import Upkeep, UpkeepConfig
 from twinshelf.server.catalogue.product_record import (
     ChangeableProduct,
     Deleted,
@@ -42,7 +42,7 @@ from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.catalogue.rows.file_guard import lock_folder
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError
-from twinshelf.server.catalogue.write_item import Deletion, FileItem, Task
+from twinshelf.server.catalogue.write_item import FileItem, Task, submit_deletion
 from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
@@ -56,8 +56,6 @@ from twinshelf.server.errors import (
 DATABASE = "catalogue.sqlite"
 WRITE_BATCH_LIMIT = 256
 _DELETED_AT_ONCE = 256
-# A full disk, and a full share of one.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 Read = TypeVar("Read")
 
 
@@ -69,8 +67,8 @@ class SqliteCatalogue:
         folder: Path,
         *,
         reader_count: int,
-        settings: IndexSettings | None = None,
-        upkeep: UpkeepSettings | None = None,
+        settings: IndexConfig | None = None,
+        upkeep: UpkeepConfig | None = None,
         guards: GroupGuards | None = None,
     ) -> None:
         """Opens the catalogue of a folder, or makes it.
@@ -85,20 +83,10 @@ class SqliteCatalogue:
         Raises:
             CatalogueFileError: If another process serves it, or it cannot be read.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._settings = settings or IndexSettings(slot_count=reader_count)
-        self._lock_file = lock_folder(folder)
-        try:
-            self._store, self._batches = _open_store(folder)
-        except BaseException:
-            self._lock_file.close()
-            raise
-        self._indexes, self._facets = self._batches.indexes, self._batches.facets
+        self._lock_file, self._store, self._batches = _open_files(folder)
+        self._indexes = self._batches.indexes
         self._contract: EncoderContract | None = None
-        self._is_closing = False
-        self._opening: asyncio.Task[None] | None = None
-        self._reading_facets: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
         self._searches: SearchQueue[Search, HitPage] = SearchQueue(
             lambda searches: search_products(searches, self._store.reader),
@@ -120,7 +108,15 @@ class SqliteCatalogue:
             store=self._store,
             indexes=lambda: self._indexes.by_digest.values(),
             run_in_writer=self._run_in_writer,
-            settings=upkeep or UpkeepSettings(),
+            config=upkeep or UpkeepConfig(),
+        )
+        self._opening = Opening(
+            folder=folder,
+            products=self._store.reader,
+            settings=settings or IndexConfig(slot_count=reader_count),
+            batches=self._batches,
+            writes=self._writes,
+            tell_opened=self._upkeep.wake,
         )
         self._begin_grouping(guards)
 
@@ -140,14 +136,9 @@ class SqliteCatalogue:
 
     async def close(self) -> None:
         """Writes a last snapshot, finishes the writes that were accepted, and frees the files."""
-        self._is_closing = True
         self.end_changes()
-        # In this order: the index, once opened, lets the facets be read. SQLite ends the process
-        # when a connection is closed that another thread reads by.
-        if self._opening is not None:
-            await asyncio.wait([self._opening])
-        if self._reading_facets is not None:
-            await asyncio.wait([self._reading_facets])
+        # SQLite ends the process when a connection is closed that another thread reads by.
+        await self._opening.close()
         await asyncio.to_thread(self._grouping.close)
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
@@ -168,13 +159,7 @@ class SqliteCatalogue:
 
     async def open_index(self, contract: EncoderContract) -> None:
         """Opens the index of an encoder beside the writer; see `Catalogue`."""
-        while contract.digest not in self._indexes.by_digest:
-            if self._opening is None or self._opening.done():
-                if self._is_closing:
-                    raise ServerStoppingError("the server is stopping; no index is opened any more")
-                self._opening = asyncio.ensure_future(self._open_index(contract))
-            # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
-            await asyncio.shield(self._opening)
+        await self._opening.open_index(contract)
 
     async def upsert(self, product: NewProduct) -> Stored:
         """Stores a product, in place of the one of the same id; see `Catalogue`."""
@@ -185,7 +170,8 @@ class SqliteCatalogue:
     async def delete(self, product_ids: Sequence[str]) -> Deleted:
         """Removes products; see `Catalogue`."""
         # Whoever leaves meanwhile does not stop it.
-        return await asyncio.shield(asyncio.ensure_future(self._delete(product_ids)))
+        deletion = submit_deletion(self._writes.submit, product_ids, _DELETED_AT_ONCE)
+        return await asyncio.shield(asyncio.ensure_future(deletion))
 
     async def product(self, product_id: str) -> StoredProduct | None:
         """Returns one product, or None."""
@@ -235,16 +221,17 @@ class SqliteCatalogue:
         vector = query_vector(query.embedding, query.weights, query.contract)
         self._upkeep.note_query(index, vector, query.weights.pattern)
         needs_facets = query.condition is not None or query.value_limit is not None
-        facets = await self._read_facets() if needs_facets else None
+        facets = await self._opening.facets() if needs_facets else None
         search = Search(index=index, query=query, vector=vector, facets=facets)
         try:
             return await self._searches.submit(search)
         except sqlite3.DatabaseError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
     async def stats(self, digest: str | None) -> CatalogueStats:
         """Counts what is stored; None for a digest that is not known counts nothing as stale."""
-        change_sequence = await self._read(self._store.reader.change_sequence)
+        reader = self._store.reader
+        change_sequence = await self._read(reader.change_sequence)
         shown = digest or self.encoders.current
         counts = {
             pattern: count
@@ -261,6 +248,7 @@ class SqliteCatalogue:
             indexed_vector_count=self.indexed_vector_count,
             damaged_product_count=self._store.guard.damaged_count,
             change_sequence=change_sequence,
+            history_id=await self._read(lambda: reader.catalogue_id),
         )
 
     async def snapshot(self) -> SnapshotReport:
@@ -270,7 +258,7 @@ class SqliteCatalogue:
         except BuildStoppedError as error:
             raise ServerStoppingError(f"the server is stopping: {error}") from error
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in NO_ROOM:
                 raise
             raise CatalogueFullError(
                 "the disk of the catalogue is full; no snapshot was written"
@@ -309,54 +297,13 @@ class SqliteCatalogue:
         index = self._indexes.by_digest.get(self.encoders.current or "")
         return 0 if index is None else len(index)
 
-    async def _delete(self, product_ids: Sequence[str]) -> Deleted:
-        """Removes some products at a time, so that other writes pass between."""
-        asked = tuple(dict.fromkeys(product_ids))
-        parts: list[Deleted] = []
-        for start in range(0, len(asked), _DELETED_AT_ONCE):
-            some = Deletion(product_ids=asked[start : start + _DELETED_AT_ONCE])
-            part = await self._writes.submit(some)
-            assert isinstance(part, Deleted)
-            parts.append(part)
-        return Deleted.joined(parts)
-
-    async def _open_index(self, contract: EncoderContract) -> None:
-        await self._writes.submit(Task(function=lambda: self._indexes.begin(contract.digest)))
-        try:
-            index = await asyncio.to_thread(
-                CatalogueIndex.open, self._store.reader, contract, self._settings, self._folder
-            )
-        except sqlite3.DatabaseError as error:
-            raise _unreadable(error) from error
-        await self._writes.submit(Task(function=lambda: self._indexes.publish(index)))
-        self._upkeep.wake()
-        self._start_reading_facets()
-
-    async def _read_facets(self) -> FacetTable:
-        while (table := self._facets.table) is None:
-            await asyncio.shield(self._start_reading_facets())
-        return table
-
-    def _start_reading_facets(self) -> asyncio.Task[None]:
-        """Reads the facets beside all else, unless that is done or under way."""
-
-        async def read() -> None:
-            """Reads them, and lets them catch up in the writer's thread."""
-            if self._facets.table is None:
-                table = await asyncio.to_thread(self._store.reader.facets)
-                await self._writes.submit(Task(function=lambda: self._facets.publish(table)))
-
-        if self._reading_facets is None or self._reading_facets.done():
-            self._reading_facets = asyncio.ensure_future(read())
-        return self._reading_facets
-
     # In the readers' threads.
 
     async def _read(self, read: Callable[[], Read]) -> Read:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, read)
         except sqlite3.DatabaseError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
     # In the threads of the upkeep and of the grouping.
 
@@ -374,13 +321,16 @@ class SqliteCatalogue:
         return result
 
 
-def _open_store(folder: Path) -> tuple[ProductStore, BatchWriter]:
-    try:
-        store = ProductStore(folder / DATABASE)
-        return store, BatchWriter(store)
-    except sqlite3.DatabaseError as error:
-        raise CatalogueFileError(f"the catalogue in {folder} is damaged: {error}") from error
-
-
-def _unreadable(error: sqlite3.DatabaseError) -> CatalogueDamagedError:
-    return CatalogueDamagedError(f"the catalogue cannot be read: {error}")
+def _open_files(folder: Path) -> tuple[IO[str], ProductStore, BatchWriter]:
+    """Keeps other processes out of a folder, which is made where there is none, and opens it."""
+    with contextlib.ExitStack() as stack:
+        lock_file = stack.enter_context(lock_folder(folder))
+        try:
+            store = ProductStore(folder / DATABASE)
+            batches = BatchWriter(store)
+        except sqlite3.DatabaseError as error:
+            raise CatalogueFileError(
+                f"the catalogue in {folder} cannot be opened: {error}"
+            ) from error
+        stack.pop_all()
+    return lock_file, store, batches

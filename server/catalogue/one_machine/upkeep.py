@@ -38,7 +38,7 @@ _RECALL_SAMPLES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpkeepSettings:
+class UpkeepConfig:
     """How often what is done.
 
     Attributes:
@@ -61,7 +61,7 @@ class Upkeep:
         store: ProductStore,
         indexes: Callable[[], Iterable[CatalogueIndex]],
         run_in_writer: RunInWriter,
-        settings: UpkeepSettings,
+        config: UpkeepConfig,
     ) -> None:
         """Starts the thread.
 
@@ -69,12 +69,12 @@ class Upkeep:
             store: The products.
             indexes: Returns those that are searched now.
             run_in_writer: Runs a function between two batches of writes.
-            settings: How often what is done.
+            config: How often what is done.
         """
         self._store = store
         self._indexes = indexes
         self._run_in_writer = run_in_writer
-        self._settings = settings
+        self._config = config
         self._query: tuple[CatalogueIndex, npt.NDArray[np.float32], Pattern] | None = None
         self._recalls: deque[float] = deque(maxlen=_RECALL_SAMPLES)
         self._merging = threading.Lock()
@@ -137,22 +137,22 @@ class Upkeep:
         # are started here and inherit it.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         next_check_s = next_merge_s = time.monotonic()
-        next_snapshot_s = next_check_s + self._settings.snapshot_interval_s
-        next_recall_s = next_check_s + self._settings.recall_interval_s
+        next_snapshot_s = next_check_s + self._config.snapshot_interval_s
+        next_recall_s = next_check_s + self._config.recall_interval_s
         while not self._is_closed:
             now_s = time.monotonic()
             is_complete = now_s >= next_snapshot_s
             if is_complete:
-                next_snapshot_s = now_s + self._settings.snapshot_interval_s
+                next_snapshot_s = now_s + self._config.snapshot_interval_s
             if now_s >= next_merge_s and not self._try(
                 "merge", partial(self._merge, is_complete=is_complete)
             ):
                 next_merge_s = now_s + _RETRY_INTERVAL_S
             if now_s >= next_check_s:
-                next_check_s = now_s + self._settings.check_interval_s
+                next_check_s = now_s + self._config.check_interval_s
                 self._try("check of the file", self._store.guard.check)
             if now_s >= next_recall_s:
-                next_recall_s = now_s + self._settings.recall_interval_s
+                next_recall_s = now_s + self._config.recall_interval_s
                 self._try("sample of recall", self._sample_recall)
             self._woken.wait(_LOOK_INTERVAL_S)
             self._woken.clear()

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
+from twinshelf.server.catalogue.rows.connections import end_long_read
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError, check_whole, open_reader
 from twinshelf.server.catalogue.rows.stored_rows import find_damaged_rows
 
@@ -67,16 +68,20 @@ class FileGuard:
         What is wrong with the structure is told by `find_problem` from then on.
         """
         with self._open_interruptible() as reader:
-            problem = check_whole(reader)
-            if problem is None:
-                try:
-                    for number, damage in find_damaged_rows(reader):
-                        self.set_aside(number, damage)
-                except sqlite3.DatabaseError as error:
-                    problem = str(error)
+            reader.execute("BEGIN")
+            problem = check_whole(reader) or self._check_rows(reader)
+            end_long_read(reader)
         if problem is not None and not self._is_stopped:
             self._problem = f"{self._path} is damaged: {problem}"
             logger.error("%s", self._problem)
+
+    def _check_rows(self, reader: sqlite3.Connection) -> str | None:
+        try:
+            for number, damage in find_damaged_rows(reader):
+                self.set_aside(number, damage)
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return None
 
     def stop(self) -> None:
         """Breaks off a check that runs, unless it is just between two statements. Any thread's."""
@@ -99,10 +104,18 @@ class FileGuard:
 def lock_folder(folder: Path) -> IO[str]:
     """Keeps other processes out of a catalogue, until the file that is returned is closed.
 
+    Its folder is made where it is missing.
+
     Raises:
-        CatalogueFileError: If another process has it.
+        CatalogueFileError: If another process has it, or nothing can be written there.
     """
-    lock_file = (folder / LOCK).open("w")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock_file = (folder / LOCK).open("w")
+    except OSError as error:
+        raise CatalogueFileError(
+            f"no catalogue can be kept in {folder}: {error.strerror} ({error.filename})"
+        ) from error
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from twinshelf.server.catalogue.disk_room import has_room
 from twinshelf.server.catalogue.product_record import (
     Deleted,
     Dropped,
@@ -36,6 +37,12 @@ from twinshelf.server.errors import (
 
 # Room for deletions when the disk is full: they need some before they give more back.
 _RESERVE_BYTES = 4 << 20
+# SQLite tells of a full disk, but a full quota is to it a write that failed.
+_FAILED_WRITES = (
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+)
 # A deletion is known to `changes_after` for so many changes.
 REMEMBERED_CHANGES = 1_000_000
 
@@ -93,7 +100,7 @@ class ProductStore:
                 self._writer.execute("ROLLBACK")
             if not isinstance(error, sqlite3.DatabaseError):
                 raise
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            if self._is_full(error):
                 raise _full_error() from error
             raise CatalogueDamagedError(f"the catalogue cannot be written: {error}") from error
 
@@ -224,6 +231,12 @@ class ProductStore:
     def _check_room(self) -> None:
         if not self._reserve.exists() and not self._fill_reserve():
             raise _full_error()
+
+    def _is_full(self, error: sqlite3.DatabaseError) -> bool:
+        code = error.sqlite_errorcode
+        if code in _FAILED_WRITES:
+            return not has_room(self.path.parent)
+        return code == sqlite3.SQLITE_FULL
 
     def _fill_reserve(self) -> bool:
         """Sets room for deletions aside; returns whether there was enough."""

@@ -9,6 +9,7 @@ the weights.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from twinshelf.server.catalogue.rows.stored_rows import (
 )
 from twinshelf.server.encoders.modalities import Pattern
 
+logger = logging.getLogger(__name__)
 _BLOCK_SIZE = 4096
 _ASKED = "(SELECT encoder_number FROM encoders WHERE digest = ?1)"
 _FURTHER_VERSION = f"f.photo_number << {PHOTO_SHIFT} | v.vector_version"
@@ -159,9 +161,24 @@ class VectorReader:
         # Block by block: to take a list, numpy holds the interpreter's lock.
         blocks = [np.empty((0, 3), dtype=np.int64)]
         while block := rows.fetchmany(_BLOCK_SIZE):
-            blocks.append(np.array(block, dtype=np.int64))
+            found = np.array(block)
+            if found.dtype != np.int64:
+                found = np.array(self._whole(block), dtype=np.int64).reshape(-1, 3)
+            blocks.append(found)
         numbers, versions, checksums = np.concatenate(blocks).T
         return VectorKeys(product_numbers=numbers, vector_versions=versions, checksums=checksums)
+
+    def _whole(self, block: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Leaves out rows in which a damaged file has no whole numbers any more."""
+        whole = []
+        for row in block:
+            if all(type(value) is int for value in row):
+                whole.append(row)
+            elif type(row[0]) is int:
+                self._guard.set_aside(row[0], "its entry in an index of the file is damaged")
+            else:
+                logger.error("an entry in an index of the file is damaged: %r", row)
+        return whole
 
     def _blocks(
         self, numbers: npt.NDArray[np.int64], statement: str, digest: str, pattern: Pattern

@@ -17,7 +17,12 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from twinshelf.server.access.scopes import Scope, needed_scope
-from twinshelf.server.errors import InvalidRequestError, SlowMessageError, TwinshelfError
+from twinshelf.server.errors import (
+    InvalidRequestError,
+    ServerBusyError,
+    SlowMessageError,
+    TwinshelfError,
+)
 from twinshelf.server.services.calls.byte_budget import ByteBudget
 from twinshelf.server.services.calls.call_observer import CallObserver
 from twinshelf.server.services.calls.door import Door
@@ -57,6 +62,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         check_caller: Callable[[], None],
         observer: CallObserver,
         send_timeout_s: float,
+        open_call_limit: int,
     ) -> None:
         """Takes the parts that it works with.
 
@@ -67,6 +73,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             check_caller: Refuses the caller of a stream whose key has ended meanwhile.
             observer: Told of every call.
             send_timeout_s: How long a caller may take to read one answer of a stream.
+            open_call_limit: Most calls at once of methods that need no key.
         """
         self._intake = intake
         self._budget = budget
@@ -74,6 +81,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._check_caller = check_caller
         self._observer = observer
         self._send_timeout_s = send_timeout_s
+        self._open_call_limit, self._open_call_count = open_call_limit, 0
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -115,18 +123,40 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def call(_: Any, context: grpc.aio.ServicerContext) -> None:
             try:
+                self._let_in(context)
                 raw = await self._intake.read_short(context, is_open=True)
                 request = _parse(handler.request_deserializer, raw)
+                sender = _Sender(context, self._send_timeout_s)
                 if handler.response_streaming:
                     async for answer in handler.unary_stream(request, context):
-                        await self._send(context, handler.response_serializer(answer))
+                        await sender.send(handler.response_serializer(answer))
                 else:
                     answer = await handler.unary_unary(request, context)
-                    await self._send(context, handler.response_serializer(answer))
+                    await sender.send(handler.response_serializer(answer))
             except TwinshelfError as error:
                 await abort(context, status_of(error, ""))
 
         return call
+
+    def _let_in(self, context: grpc.aio.ServicerContext) -> None:
+        """Counts a call that needs no key, to the very end of its answer.
+
+        A caller who never reads that takes a call of the server's for as long as he likes, and
+        strangers must leave some to others. A refusal is read, wanted or not: it has no message.
+
+        Raises:
+            ServerBusyError: If too many are open.
+        """
+        if self._open_call_count >= self._open_call_limit:
+            raise ServerBusyError(
+                f"{self._open_call_count} calls that need no key are open already; repeat it later",
+                retry_after_s=1.0,
+            )
+        self._open_call_count += 1
+        context.add_done_callback(self._let_out)  # type: ignore[arg-type]  # so the stub has it
+
+    def _let_out(self, _: Any) -> None:
+        self._open_call_count -= 1
 
     def _wrap_unary(self, method: str, handler: Any) -> Any:
         door = self._doors.get(method)
@@ -141,7 +171,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 try:
                     return await self._answer(handler, context, is_open=is_open)
                 except Exception as error:  # the boundary: nothing may pass it unmapped
-                    await abort(context, self._observer.status_of(error, outcome))
+                    status = self._observer.status_of(error, outcome)
+                await abort(context, status)  # by now, nothing holds the message any more
 
         return call
 
@@ -149,6 +180,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self, handler: Any, context: grpc.aio.ServicerContext, *, is_open: bool
     ) -> bytes:
         if is_open:
+            self._let_in(context)
             raw = await self._intake.read_short(context, is_open=True)
         else:
             raw = await self._intake.read_one(context)
@@ -167,11 +199,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             """As for one message; answers before an error have been sent and stay so."""
             with self._observer.follow(method, context, is_stream=True) as outcome:
                 try:
+                    sender = _Sender(context, self._send_timeout_s)
                     with self._intake.open_stream():
                         async for answer in self._answers(handler, context):
-                            await self._send(context, bytes(handler.response_serializer(answer)))
+                            await sender.send(handler.response_serializer(answer))
+                    return
                 except Exception as error:  # the boundary: nothing may pass it unmapped
-                    await abort(context, self._observer.status_of(error, outcome))
+                    status = self._observer.status_of(error, outcome)
+                await abort(context, status)
 
         return call
 
@@ -191,16 +226,33 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def _requests(
         self, parse: Callable[[bytes], Any], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[Any]:
-        async for raw in self._intake.read_all(context):
+        while (raw := await self._intake.read_next(context)) is not None:
             self._check_caller()
-            yield _parse(parse, raw)
+            message = _parse(parse, raw)
+            del raw  # a photo is held once, not twice
+            yield message
+            del message  # by then it is answered perhaps: a quiet stream holds nothing
 
-    async def _send(self, context: grpc.aio.ServicerContext, answer: bytes) -> None:
+
+class _Sender:
+    """Sends the answers of one call, each of which must be read in time."""
+
+    def __init__(self, context: grpc.aio.ServicerContext, timeout_s: float) -> None:
+        self._context = context
+        self._timeout_s = timeout_s
+        self._is_begun = False
+
+    async def send(self, answer: bytes) -> None:
         try:
-            await asyncio.wait_for(context.write(answer), self._send_timeout_s)
+            if not self._is_begun:
+                # gRPC would send the headers with the first message. When that is not read, it
+                # sends them again with the status, and fails: the caller hears of no end.
+                await self._context.send_initial_metadata(())
+                self._is_begun = True
+            await asyncio.wait_for(self._context.write(answer), self._timeout_s)
         except TimeoutError:
             raise SlowMessageError(
-                f"the caller read none of its answers for {self._send_timeout_s:g} s"
+                f"the caller read none of its answers for {self._timeout_s:g} s"
             ) from None
         except grpc.aio.InternalError:
             # What gRPC says of a caller who leaves in the middle of an answer.

@@ -12,7 +12,7 @@ import grpc
 from google.rpc import status_pb2
 
 from twinshelf.server.access.scopes import METHOD_SCOPES
-from twinshelf.server.errors import TwinshelfError
+from twinshelf.server.errors import TwinshelfError, reason_of
 from twinshelf.server.services.calls.statuses import CODES, status_of
 from twinshelf.server.telemetry.logs import log_call
 from twinshelf.server.telemetry.metrics import OTHER, Metrics
@@ -20,7 +20,6 @@ from twinshelf.server.telemetry.request_context import begin_request, peer, requ
 from twinshelf.server.telemetry.tracing import Tracing
 
 _NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
-_FAILURE: Final = "INTERNAL"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,8 +105,3 @@ class CallObserver:
         reason = reason_of(error)
         self._metrics.record_refusal(reason)
         return reason
-
-
-def reason_of(error: BaseException) -> str:
-    """Returns the constant that programs and logs know an error by."""
-    return error.reason if isinstance(error, TwinshelfError) else _FAILURE

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import grpc
@@ -32,7 +33,7 @@ _SHORT_TIMEOUT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeSettings:
+class IntakeConfig:
     """The bounds of reading; see `ServerConfig` for their meaning."""
 
     slow_message_limit: int
@@ -44,20 +45,25 @@ class IntakeSettings:
 class Intake:
     """Messages that are being read, over all calls. Belongs to one event loop."""
 
-    def __init__(self, settings: IntakeSettings) -> None:
+    def __init__(self, config: IntakeConfig) -> None:
         """Takes the bounds."""
-        self._settings = settings
-        self._slow = _SlowPlaces(settings.slow_message_limit, settings.message_timeout_s)
+        self._config = config
+        self._slow = _SlowPlaces(config.slow_message_limit, config.message_timeout_s)
         # Strangers have places of their own: they must not hold up callers with a key.
         self._slow_strangers = _SlowPlaces(
-            settings.slow_message_limit, min(_SHORT_TIMEOUT_S, settings.message_timeout_s)
+            config.slow_message_limit, min(_SHORT_TIMEOUT_S, config.message_timeout_s)
         )
         self._streams: Counter[str] = Counter()  # by key; "" without one
-        self._stopping: asyncio.Event = asyncio.Event()
+
+    @cached_property
+    def _stopping(self) -> asyncio.Future[None]:
+        """Is done from when the server stops."""
+        return asyncio.get_running_loop().create_future()
 
     def stop(self) -> None:
-        """Lets streams end once they have answered what was sent."""
-        self._stopping.set()
+        """Lets streams end once they have answered what was sent. A repeat is safe."""
+        if not self._stopping.done():
+            self._stopping.set_result(None)
 
     async def read_one(self, context: grpc.aio.ServicerContext) -> bytes:
         """Returns the only message of a call.
@@ -88,31 +94,26 @@ class Intake:
             )
         return raw
 
-    async def read_all(self, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
-        """Yields the messages of a stream until the caller has sent all, or the server stops.
+    async def read_next(self, context: grpc.aio.ServicerContext) -> bytes | None:
+        """Returns the next message of a stream; None once the caller has sent all.
+
+        Not as a generator, which would hold each message until the next one comes.
 
         Raises:
             SlowMessageError: If the next message takes longer than a stream may be idle.
             ServerStoppingError: If the server stops.
         """
-        stopping = asyncio.ensure_future(self._stopping.wait())
+        reading = asyncio.ensure_future(context.read())
         try:
-            while True:
-                reading = asyncio.ensure_future(context.read())
-                try:
-                    await asyncio.wait(
-                        {reading, stopping},
-                        timeout=self._settings.stream_idle_timeout_s,
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-                    raw = self._result(reading)
-                finally:
-                    reading.cancel()
-                if not isinstance(raw, bytes):
-                    return
-                yield raw
+            await asyncio.wait(
+                {reading, self._stopping},
+                timeout=self._config.stream_idle_timeout_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            raw = self._result(reading)
         finally:
-            stopping.cancel()
+            reading.cancel()
+        return raw if isinstance(raw, bytes) else None
 
     @contextmanager
     def open_stream(self) -> Iterator[None]:
@@ -123,7 +124,7 @@ class Intake:
         """
         known = caller.get()
         key_id = known.key_id if known else ""
-        limit = self._settings.stream_limit
+        limit = self._config.stream_limit
         if self._streams.total() >= limit:
             raise ServerBusyError(
                 f"{self._streams.total()} streams are open already; repeat the call later",
@@ -147,10 +148,10 @@ class Intake:
     def _result(self, reading: asyncio.Future[Any]) -> Any:
         if reading.done():
             return reading.result()
-        if self._stopping.is_set():
+        if self._stopping.done():
             raise ServerStoppingError("the server is stopping; repeat what was not answered")
         raise SlowMessageError(
-            f"the stream sent nothing for {self._settings.stream_idle_timeout_s:g} s"
+            f"the stream sent nothing for {self._config.stream_idle_timeout_s:g} s"
         )
 
 

@@ -84,6 +84,8 @@ STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
 LONGEST_MESSAGE_BYTES = 1024
 LONGEST_FACT_BYTES = 256
 _ELLIPSIS: Final = "…"
+# A key may have a call in a thousand years; nobody waits longer than a day.
+_LONGEST_RETRY_S: Final = 86_400.0
 
 
 def status_of(error: BaseException, request_id: str) -> status_pb2.Status:
@@ -112,7 +114,8 @@ def status_of(error: BaseException, request_id: str) -> status_pb2.Status:
     ]
     if error.retry_after_s is not None:
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(math.ceil(1000 * error.retry_after_s))
+        retry_s = min(error.retry_after_s, _LONGEST_RETRY_S)
+        retry.retry_delay.FromMilliseconds(math.ceil(1000 * retry_s))
         details.append(retry)
     message = _cut(error.message, LONGEST_MESSAGE_BYTES)
     if isinstance(error, InvalidRequestError):

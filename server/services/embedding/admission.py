@@ -67,7 +67,7 @@ _SMALLEST: Final = Work(pattern=Pattern.TEXT, cost=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionSettings:
+class AdmissionConfig:
     """The bounds of admission; see `ServerConfig` for their meaning."""
 
     in_flight_limit: float
@@ -141,22 +141,22 @@ class Admission:
     """Places for work in flight, and the lanes before them. Belongs to one event loop."""
 
     def __init__(
-        self, settings: AdmissionSettings, clock: Callable[[], float] = time.monotonic
+        self, config: AdmissionConfig, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Takes the bounds.
 
         Args:
-            settings: The bounds.
+            config: The bounds.
             clock: Seconds of a clock that never goes back; `Work.deadline_s` is by the same.
         """
-        self._settings = settings
+        self._config = config
         self._clock = clock
         self._ordinary, self._heavy = _Lane(), _Lane()
         self._in_flight = 0.0
         self._in_flight_count = 0
         self._heavy_count = 0
         self._latency = _Latency()
-        self._limit = min(2 * _HEADROOM, settings.in_flight_limit)
+        self._limit = min(2 * _HEADROOM, config.in_flight_limit)
 
     @property
     def limit(self) -> float:
@@ -227,10 +227,10 @@ class Admission:
             return
         wait_s = self._expected_wait_s(work)
         retry_after_s = max(wait_s, _SHORTEST_RETRY_S)
-        settings = self._settings
+        config = self._config
         # Those who are never refused must not fill the queue of those who are.
         waiting_count = self._ordinary.prompt_count + self._heavy.prompt_count
-        if wait_s > settings.wait_limit_s or waiting_count >= settings.waiting_limit:
+        if wait_s > config.wait_limit_s or waiting_count >= config.waiting_limit:
             raise ServerBusyError(
                 f"{waiting_count} requests wait already, about {wait_s:.2f} s of work; "
                 "repeat the request later",
@@ -317,7 +317,7 @@ class Admission:
         if wanted > self._limit and not was_full:
             return  # nothing was learnt of a limit that was not reached
         limit = (1 - _SMOOTHING) * self._limit + _SMOOTHING * wanted
-        self._limit = min(limit, self._settings.in_flight_limit)
+        self._limit = min(limit, self._config.in_flight_limit)
 
 
 class Place:

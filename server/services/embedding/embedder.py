@@ -93,7 +93,8 @@ class Embedder:
         """
         known = self._cache.recall(row, contract)
         work = Work(
-            pattern=row.pattern,
+            # What is remembered takes no time, which says nothing of how long the rest takes.
+            pattern=known.rest.pattern if known.rest else Pattern.NONE,
             cost=further_cost + (embedding_cost(known.rest) if known.rest else 0),
             is_patient=is_patient,
             deadline_s=deadline_s,

@@ -38,7 +38,7 @@ from twinshelf.server.services.kserve.matcher_model import (
 )
 from twinshelf.server.services.matching.encoder_comparison import EncoderComparison
 from twinshelf.server.services.matching.matcher import Matcher
-from twinshelf.server.services.requests import page_token
+from twinshelf.server.services.requests import match_page_token
 from twinshelf.v1 import matching_service_pb2
 
 _SERVICE: Final = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -236,11 +236,11 @@ class KserveServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             raise request
         result = await self._matcher.match(request, deadline_s=deadline_s)
         self._comparison.consider(request, result)
-        page = result.found.page
+        page, digest = result.found.page, result.found.contract.digest
         matches = _matches(page)
         # A page is cut by texts that are not answered here.
         while page.next_skip_count is not None:
-            request.page_token = page_token(str(page.next_skip_count))
+            request.page_token = match_page_token(request, page.next_skip_count, digest)
             page = (await self._matcher.match(request, deadline_s=deadline_s)).found.page
             matches += _matches(page)
         return MatchedRow(matches=matches, no_match_probability=page.no_match_probability)

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from twinshelf.server.encoders.category_curve import MARGIN_NEIGHBOURS
+
 # Wu et al. 2018, arXiv 1805.01978, section 3.4.
 TEMPERATURE: Final = 0.07
-# Margins are of so many neighbours, however few choose: so those of different K can be compared.
-MARGIN_NEIGHBOURS: Final = 20
 # Sums are rounded, so that the order of summation decides no tie.
 _DIGITS: Final = 9
 # Longest path that votes: so that an answer with 1,000 votes stays below 4 MiB.

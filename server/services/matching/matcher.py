@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.ranking import PAGE_LIMIT_BYTES, HitPage, Query
+from twinshelf.server.catalogue.ranking import HitPage, Query
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
@@ -26,6 +26,7 @@ from twinshelf.server.services.requests import (
     check_offer,
     read_options,
 )
+from twinshelf.server.services.stored_vectors import checked_embedding, embedded_product
 from twinshelf.server.telemetry.metrics import Metrics
 from twinshelf.server.telemetry.tracing import span
 from twinshelf.v1 import matching_service_pb2, product_pb2
@@ -97,7 +98,7 @@ class Matcher:
         """
         options = read_options(request, self._limits, path)
         check_offer(request.offer, self._limits, f"{path}offer")
-        contract = self._encoders.choose(request, path)
+        contract = self._encoders.choose(_asked(request, options), path)
         scorer = self._pair_scorer.contract_beside(contract) if options.pair_count else None
         found = await self.find(
             request.offer,
@@ -132,7 +133,7 @@ class Matcher:
         path: str,
         is_patient: bool,
         deadline_s: float | None,
-        page_limit_bytes: int = PAGE_LIMIT_BYTES,
+        is_brief: bool = False,
     ) -> Found:
         """Finds the products most alike an offer that was checked.
 
@@ -143,7 +144,7 @@ class Matcher:
             path: What stands before the names of the request's fields, such as "request.".
             is_patient: Whether it may wait as long as it takes.
             deadline_s: When the caller will have gone, by `time.monotonic`; None never.
-            page_limit_bytes: Texts that the hits may hold; one hit always fits.
+            is_brief: See `Query`.
 
         Raises:
             TwinshelfError: If it cannot be embedded, or the catalogue cannot be searched.
@@ -158,26 +159,71 @@ class Matcher:
             is_patient=is_patient,
             deadline_s=deadline_s,
         ) as embedding:
-            weights = _weights_for(options.weights or contract.weights, embedding, f"{path}weights")
-            query = Query(
-                embedding=embedding,
-                weights=weights,
-                match_count=options.match_count,
-                min_probability=options.min_probability,
-                match_prior=options.match_prior or contract.match_probability.match_prior,
-                target_precision=options.target_precision,
-                contract=contract,
-                condition=options.condition,
-                excluded_ids=options.excluded_ids,
-                value_limit=options.value_limit,
-                skip_count=options.skip_count,
-                page_limit_bytes=page_limit_bytes,
-            )
-            with span("search"), self._metrics.stage("search"):
-                await self._catalogue.open_index(contract)
-                page = await self._catalogue.search(query)
-            self._metrics.observe_stage("rescore", page.rescore_s)
+            return await self._search(embedding, options, contract, path, is_brief)
+
+    async def find_like(
+        self,
+        product_id: str,
+        options: MatchOptions,
+        contract: EncoderContract,
+        *,
+        is_brief: bool = False,
+    ) -> Found:
+        """Finds the products most alike a stored one, by its stored vector; it is one of them.
+
+        Args:
+            product_id: Its identifier.
+            options: What is looked for.
+            contract: That of the encoder that embedded it.
+            is_brief: See `Query`.
+
+        Raises:
+            ProductNotFoundError: If there is no such product.
+            TwinshelfError: If its vector cannot be read, or the catalogue cannot be searched.
+        """
+        check_fresh(self._catalogue, contract)
+        stored = await embedded_product(self._catalogue, product_id, contract)
+        embedding = checked_embedding(stored, contract)
+        return await self._search(embedding, options, contract, "", is_brief)
+
+    async def _search(
+        self,
+        embedding: OfferEmbedding,
+        options: MatchOptions,
+        contract: EncoderContract,
+        path: str,
+        is_brief: bool,
+    ) -> Found:
+        query = Query(
+            embedding=embedding,
+            weights=_weights_for(options.weights or contract.weights, embedding, f"{path}weights"),
+            match_count=options.match_count,
+            min_probability=options.min_probability,
+            match_prior=options.match_prior or contract.match_probability.match_prior,
+            target_precision=options.target_precision,
+            contract=contract,
+            condition=options.condition,
+            excluded_ids=options.excluded_ids,
+            value_limit=options.value_limit,
+            skip_count=options.skip_count,
+            is_brief=is_brief,
+        )
+        with span("search"), self._metrics.stage("search"):
+            await self._catalogue.open_index(contract)
+            # The encoder may have been dropped since: what is left of its vectors is no answer.
+            check_fresh(self._catalogue, contract)
+            page = await self._catalogue.search(query)
+        self._metrics.observe_stage("rescore", page.rescore_s)
         return Found(page=page, embedding=embedding, contract=contract)
+
+
+def _asked(
+    request: matching_service_pb2.MatchProductRequest, options: MatchOptions
+) -> matching_service_pb2.MatchProductRequest:
+    """Returns what names the encoder: another one would rank otherwise than on earlier pages."""
+    if not options.page_digest:
+        return request
+    return matching_service_pb2.MatchProductRequest(encoder_digest=options.page_digest)
 
 
 def _by_pair_score(page: HitPage, scores: Mapping[str, float]) -> HitPage:

@@ -218,7 +218,7 @@ def _pair(left: Side, right: Side, encoder: EncoderContract, scorer: PairContrac
     # A scorer of precomputed vectors names cosines as well, but means other ones.
     if scorer.pattern is not Pattern.NONE and left.embedding and right.embedding:
         cosines = compare_embeddings(
-            left.embedding, right.embedding, image_weight=encoder.fusion_weight
+            left.embedding, right.embedding, fusion_weight=encoder.fusion_weight
         )
     return Pair(left=left.record, right=right.record, cosines=cosines)
 

@@ -11,15 +11,11 @@ from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.encoders.pair_models import PairRecord
-from twinshelf.server.errors import (
-    CatalogueDamagedError,
-    EncoderChangedError,
-    InvalidRequestError,
-    ProductNotFoundError,
-)
+from twinshelf.server.errors import InvalidRequestError
 from twinshelf.server.services.conversions import encoder_input
 from twinshelf.server.services.embedding.routed_embedder import RoutedEmbedder
 from twinshelf.server.services.requests import Limits, check_offer, check_product_id
+from twinshelf.server.services.stored_vectors import checked_embedding, embedded_product
 from twinshelf.v1 import matching_service_pb2, product_pb2
 
 
@@ -144,21 +140,9 @@ class PairSides:
             return None  # the encoder knows no word of the text; the scorer may all the same
 
     async def _read_product(self, product_id: str, terms: SideTerms) -> Side:
-        found = await self._catalogue.embedded_products([product_id], terms.contract)
-        if product_id not in found:
-            raise ProductNotFoundError(
-                f"the catalogue has no product {product_id!r}", facts={"product_id": product_id}
-            )
-        stored = found[product_id]
-        if terms.pattern is Pattern.NONE:
-            return side_of(stored)
-        if stored.product.digest != terms.contract.digest:
-            raise EncoderChangedError("another encoder has just embedded it; repeat the request")
-        if stored.embedding is None:
-            raise CatalogueDamagedError(
-                f"the vector of product {product_id!r} cannot be read; write the product again",
-                facts={"product_id": product_id},
-            )
+        stored = await embedded_product(self._catalogue, product_id, terms.contract)
+        if terms.pattern is not Pattern.NONE:
+            checked_embedding(stored, terms.contract)
         return side_of(stored)
 
 

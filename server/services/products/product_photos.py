@@ -19,6 +19,11 @@ FURTHER_IMAGES = "further_images"
 _FIELD = f"product.{FURTHER_IMAGES}"
 
 
+def photos_of(product: product_pb2.Product) -> Sequence[bytes]:
+    """Returns the photos that a product brings, as far as there may be so many."""
+    return (product.image, *product.further_images[:GREATEST_FURTHER_COUNT])
+
+
 def check_further_images(product: product_pb2.Product, limits: Limits) -> None:
     """Checks the further photos that a product brings.
 

@@ -57,14 +57,20 @@ _ATTEMPTS = 8
 _MASK = "update_mask"
 
 
-def check_mask(mask: field_mask_pb2.FieldMask) -> None:
+def check_mask(mask: field_mask_pb2.FieldMask, limits: Limits) -> None:
     """Checks which fields an update names.
 
     Raises:
-        InvalidRequestError: If it names none, or one that cannot be updated.
+        InvalidRequestError: If it names none, too many, or one that cannot be updated.
     """
     if not mask.paths:
         raise InvalidRequestError("update_mask must name a field, got none", field=_MASK)
+    # As many attributes may go as come. A million names would hold up everybody.
+    limit = len(FIELDS) + 2 * limits.attribute_count
+    if len(mask.paths) > limit:
+        raise InvalidRequestError(
+            f"update_mask must name at most {limit} fields, got {len(mask.paths)}", field=_MASK
+        )
     for path in mask.paths:
         is_attribute = path.startswith(_ATTRIBUTE) and path != _ATTRIBUTE
         if path not in FIELDS and not is_attribute:
@@ -138,7 +144,7 @@ class ProductUpdater:
             TwinshelfError: If it cannot; see the proto for the kinds.
         """
         check_product_id(change.product_id, "product.product_id")
-        check_mask(mask)
+        check_mask(mask, self._limits)
         # What others write between the reading and the writing is never lost: it is begun anew.
         for _ in range(_ATTEMPTS):
             stored = await self._catalogue.changeable(change.product_id)

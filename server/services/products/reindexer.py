@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from twinshelf.server.catalogue.catalogue import Catalogue
@@ -39,7 +39,7 @@ from twinshelf.v1 import product_pb2
 
 logger = logging.getLogger(__name__)
 FAILURES_SHOWN = 20
-_PAGE_SIZE = 64
+_PAGE_SIZE = 256
 # Few, so that those who match have the cores.
 _AT_ONCE = 4
 _LOOK_INTERVAL_S = 0.5
@@ -170,11 +170,7 @@ class Reindexer:
         self._progress.setdefault(digest, progress)
         number = 0
         while page := await self._catalogue.encoders.unembedded_after(number, digest, _PAGE_SIZE):
-            for start in range(0, len(page), _AT_ONCE):
-                some = page[start : start + _AT_ONCE]
-                await asyncio.gather(
-                    *(self._embed_stored(contract, each, progress) for each in some)
-                )
+            await self._embed_page(contract, page, progress)
             number = page[-1].product_number
         self._progress[digest] = progress
         if not progress.embedded_count:
@@ -182,8 +178,31 @@ class Reindexer:
             end_s = time.monotonic()
             self._next_look_s[digest] = end_s + _REST_SHARE * (end_s - start_s)
 
+    async def _embed_page(
+        self,
+        contract: EncoderContract,
+        page: Sequence[UnembeddedProduct],
+        progress: ReindexProgress,
+    ) -> None:
+        """Embeds some at a time and stores them together: a write of Milvus takes half a second."""
+        turns = asyncio.Semaphore(_AT_ONCE)
+        tasks = [
+            asyncio.ensure_future(self._embed_stored(contract, each, progress, turns))
+            for each in page
+        ]
+        try:
+            await asyncio.gather(*tasks)
+        finally:  # where one fails, as the encoder or the catalogue is away, so would the others
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _embed_stored(
-        self, contract: EncoderContract, missing: UnembeddedProduct, progress: ReindexProgress
+        self,
+        contract: EncoderContract,
+        missing: UnembeddedProduct,
+        progress: ReindexProgress,
+        turns: asyncio.Semaphore,
     ) -> None:
         product = product_from_stored(missing.product)
         product_id, change = product.product_id, missing.change_sequence
@@ -192,14 +211,15 @@ class Reindexer:
         if refused_change == change:
             progress.fail(product_id, reason)
             return
-        if missing.product.pattern.has_image:
-            image = None if missing.further_count else await self._stored_photo(product_id)
-            if image is None:
-                progress.waiting_count += 1
-                return
-            product.image = image
         try:
-            made = await self._embedder.embed_by(contract, product)
+            async with turns:
+                if missing.product.pattern.has_image:
+                    image = None if missing.further_count else await self._stored_photo(product_id)
+                    if image is None:
+                        progress.waiting_count += 1
+                        return
+                    product.image = image
+                made = await self._embedder.embed_by(contract, product)
             await self._store(product_id, made, change)
             progress.embedded_count += 1
         except InvalidRequestError as error:

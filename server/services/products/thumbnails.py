@@ -43,18 +43,28 @@ class Thumbnails:
 def _make(photo: bytes, size_px: int) -> bytes:
     try:
         with Image.open(io.BytesIO(photo), formats=_FORMATS) as image:
-            image.draft("RGB", (2 * size_px, 2 * size_px))
+            # No larger than needed: a JPEG of twice the size took three times as long, and looked
+            # the same.
+            image.draft("RGB", (size_px, size_px))
             shown = _to_eight_bits(image) if image.mode.startswith("I") else image
             shown.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
-            small = ImageOps.exif_transpose(shown).convert("RGBA")
+            upright = ImageOps.exif_transpose(shown)
     except Exception as error:  # Pillow raises anything; the product is worth more than its picture
         logger.warning("no thumbnail was made of a photo: %s", error)
         return b""
-    opaque = Image.new("RGB", small.size, _PAPER)
-    opaque.paste(small, mask=small)
     buffer = io.BytesIO()
-    opaque.save(buffer, "JPEG", quality=_QUALITY)
+    _on_paper(upright).save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        image.info.clear()  # Pillow would write the photo's comment
+        return image
+    layer = image.convert("RGBA")
+    opaque = Image.new("RGB", layer.size, _PAPER)
+    opaque.paste(layer, mask=layer)
+    return opaque
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

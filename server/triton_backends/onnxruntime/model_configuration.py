@@ -1,7 +1,8 @@
 """A model's configuration against its ONNX graph (part of the `onnxruntime` backend).
 
 `complete` adds what `config.pbtxt` leaves out; `check` refuses what cannot be served, at load time
-and not with wrong answers later. Both follow Triton's native ONNX Runtime backend.
+and not with wrong answers later. Both follow Triton's native ONNX Runtime backend, but for
+`allow_ragged_batch`: that one flattens rows of unequal shapes, this one runs each shape by itself.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def _check_features(config: dict[str, Any]) -> None:
 
 
 def _check_input_features(tensor: dict[str, Any]) -> None:
-    for key in ("allow_ragged_batch", "is_shape_tensor", "is_non_linear_format_io"):
+    for key in ("is_shape_tensor", "is_non_linear_format_io"):
         if tensor.get(key):
             raise ValueError(f"input {tensor['name']!r}: this backend does not support {key}")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tests.benchmarks.ablation.ablation_config import AblationConfig
-from twinshelf.training.command_line import read_command_line
+from twinshelf.server.command_line import read_command_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

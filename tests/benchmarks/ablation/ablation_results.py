@@ -24,7 +24,7 @@ class Cell:
     Attributes:
         query_count: Queries that have what the variant reads.
         no_relevant_count: Those without a relevant product; in no mean.
-        fusion_weight: Share of the image; None where one modality counts alone.
+        fusion_weight: w, the weight of the image; None where one modality counts alone.
         metrics: Name to mean, 0 to 1.
     """
 

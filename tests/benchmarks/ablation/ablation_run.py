@@ -48,7 +48,7 @@ class EmbeddedTables:
 
     Attributes:
         validation: Offers kept from training, which the fusion weights are fitted on.
-        fusion_weight: Share of the image where there are none, 0 to 1.
+        fusion_weight: w, the weight of the image where there are none, 0 to 1.
         queries: Held-out offers.
         gallery: Products that are searched.
     """
@@ -161,7 +161,7 @@ def indexed_ranks(
     Args:
         queries: Embeddings of the queries (Q).
         gallery: Embeddings of the gallery (G).
-        image_weight: Share of the image in the score, 0 to 1.
+        image_weight: Weight of the image in the score, 0 to 1.
         relevant: Relevant pairs.
         excluded: Gallery row that is the query itself, int64 (Q,); -1 for none.
     """
@@ -215,7 +215,7 @@ def _embed(
     ]
     return EmbeddedTables(
         validation=offers[0],
-        fusion_weight=encoder.model.fusion.image_share(),
+        fusion_weight=encoder.model.fusion.plain_weight(),
         queries=offers[1],
         gallery=embed_variants(encoder, gallery, are_passages=True, device=device),
     )

@@ -37,10 +37,10 @@ class Variant:
     text_fields: Fields
 
     def image_weight(self, fusion_weight: float) -> float:
-        """Returns the share of the image in the score, 0 to 1.
+        """Returns the weight of the image in the score, 0 to 1.
 
         Args:
-            fusion_weight: Share of the image where both count, 0 to 1.
+            fusion_weight: w, the weight of the image where both count, 0 to 1.
         """
         pattern = "image" if not self.text_fields else "both" if self.has_image else "text"
         return pattern_weights(fusion_weight)[pattern]

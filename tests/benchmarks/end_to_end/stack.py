@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app = build_app(
         options.run,
         embed,
-        fusion_weight=encoder.model.fusion.image_share(),
+        fusion_weight=encoder.model.fusion.plain_weight(),
         side_px=encoder.settings.image_size_px,
     )
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", access_log=False)

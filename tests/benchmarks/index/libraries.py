@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from usearch.index import Index, MetricKind
 
-from twinshelf.server.catalogue.index.graph import IndexSettings, MappedGraph
+from twinshelf.server.catalogue.index.graph import IndexConfig, MappedGraph
 from twinshelf.server.catalogue.index.graph_build import GraphPlan, build_graph
 from twinshelf.server.catalogue.index.snapshot_file import map_vectors
 from twinshelf.server.catalogue.ranking import LEAST_CANDIDATES
 
 Floats = npt.NDArray[np.float32]
-SETTINGS = IndexSettings()
+SETTINGS = IndexConfig()
 GRAPH_EFFORTS = (16, 32, 48, 64, 96, 128, 192, 256, 512)
 TREE_COUNT = 50
 TREE_EFFORTS = (500, 2_000, 8_000, 32_000, 128_000)

@@ -17,9 +17,9 @@ from tests.benchmarks.quality.small_data import (
     write_pairs,
     write_sports,
 )
+from twinshelf.server.command_line import read_command_line
 from twinshelf.training.catalogues.prepare import Source
 from twinshelf.training.categories.category_config import CategoryOptions
-from twinshelf.training.command_line import read_command_line
 from twinshelf.training.config import read_config
 from twinshelf.training.evaluation.evaluation_config import EvaluationOptions
 from twinshelf.training.pairs.evaluate_pairs import PairEvaluationOptions

@@ -9,14 +9,18 @@ from typing import Any
 
 import pandas
 import pytest
+from google.rpc import code_pb2
+from google.rpc.status_pb2 import Status
 
-from tests.client.fake_service import REFUSED, FakeService, make_status
+from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, make_status
+from twinshelf.client.cli import main
 from twinshelf.client.commands.file_commands import run_check, run_index, run_match_files
 from twinshelf.client.commands.options import FileOptions, IndexOptions
-from twinshelf.client.errors import ServiceUnavailableError, TwinshelfError
+from twinshelf.client.errors import PreconditionError, ServiceUnavailableError, TwinshelfError
 from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.records import MatchOptions, Product
+from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import Client
 from twinshelf.v1 import product_pb2
 
@@ -105,6 +109,46 @@ def test_a_broken_run_goes_on_where_it_stopped_and_repeats_nothing(
     assert "300 products stored, 300 of them replaced" in index(client, path)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [UNAVAILABLE, make_status(code_pb2.RESOURCE_EXHAUSTED, "full", reason="CATALOGUE_FULL")],
+)
+def test_what_would_fail_with_every_row_stops_the_run_and_is_no_fault_of_a_row(
+    client: Client, service: FakeService, tmp_path: Path, error: Status
+) -> None:
+    path = write(tmp_path / "t.csv", "id,title\np1,tea\np2,mug\np3,pan\n")
+    stream, table = io.StringIO(), tmp_path / "m.csv"
+
+    def match() -> None:
+        run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
+
+    for row, run in (("p2", lambda: index(client, path)), ("mug", match)):
+        service.row_failures = {row: [error] * 3}
+        with pytest.raises(TwinshelfError, match=error.message):
+            run()
+        service.row_failures = {}
+        run()
+    assert set(service.products) == {"p1", "p2", "p3"} and service.calls["p1"] == 1
+    assert "3 offers matched, 0 without a match, 0 failed" in stream.getvalue()
+
+
+def test_a_minute_without_triton_costs_no_row_but_a_service_that_is_not_there_is_told_at_once(
+    address: str,
+    service: FakeService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(RetryPolicy, "backoff_s", lambda *_: 0.0)
+    path, table = write(tmp_path / "t.csv", "id,title\np1,tea\n"), str(tmp_path / "m.csv")
+    for arguments, row in ((["index"], "p1"), (["match", "--output", table], "tea")):
+        for failure_count, status in ((20, 0), (50, 1)):
+            service.row_failures = {row: [UNAVAILABLE] * failure_count}
+            assert main([*arguments, str(path), "--address", address]) == status
+        assert main([*arguments, str(tmp_path / "no.csv"), "--address", "127.0.0.1:1"]) == 1
+        assert "no matching service can be reached" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_rows_that_failed_before_a_break_are_reported_after_it(
     client: Client, service: FakeService, tmp_path: Path
@@ -122,16 +166,22 @@ def test_rows_that_failed_before_a_break_are_reported_after_it(
     assert "nothing to embed" in out and "2 rows failed" in out and not note.exists()
 
 
-def test_a_run_begins_anew_in_a_catalogue_that_has_nothing_of_it(
-    client: Client, service: FakeService, tmp_path: Path
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_a_run_begins_anew_in_a_catalogue_that_has_not_all_of_it(
+    client: Client, service: FakeService, tmp_path: Path, is_restored: bool
 ) -> None:
     path = write(tmp_path / "t.csv", "\n".join(["title", *(f"tea {n}" for n in range(50))]))
     service.break_after = [20, 0, 0, 0, 0, 0]
     with pytest.raises(TwinshelfError):
         index(client, path)
-    service.products.clear()
+    if is_restored:  # from a backup that was taken before the run
+        service.products = {"old": product_pb2.Product(product_id="old")}
+        service.history_id = "second"
+    else:
+        service.products.clear()
     service.break_after = []
-    assert "50 products stored" in index(client, path) and len(service.products) == 50
+    assert "50 products stored" in index(client, path)
+    assert len(service.products.keys() - {"old"}) == 50
 
 
 def test_an_earlier_run_can_be_forgotten_and_a_changed_file_begins_anew(
@@ -280,18 +330,34 @@ def test_a_match_that_another_encoder_would_go_on_with_begins_anew(
     assert not asked_anew(MatchOptions(encoder_version=1))
 
 
-def test_an_offer_whose_photo_is_refused_is_matched_by_its_text(
+def test_a_match_stops_when_its_encoder_is_gone_and_asks_no_other(
+    client: Client, service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, table = write(tmp_path / "o.csv", "title\ntea\nmug\n"), tmp_path / "m.csv"
+    gone = make_status(code_pb2.FAILED_PRECONDITION, "not kept", reason="ENCODER_MISMATCH")
+    service.row_failures = {"mug": [gone]}
+    stream = io.StringIO()
+    with pytest.raises(PreconditionError, match="not kept"):
+        run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
+    assert service.last_match and service.last_match.encoder_digest == service.encoder.digest
+    assert "the same command goes on from here" in capsys.readouterr().err and not table.exists()
+
+
+def test_an_offer_whose_photo_is_refused_is_matched_by_its_text_or_another_photo(
     client: Client, service: FakeService, tmp_path: Path
 ) -> None:
     service.products["tea"] = product_pb2.Product(product_id="tea", title="tea")
     (tmp_path / "cut.jpg").write_bytes(b"cut off")
-    path = write(tmp_path / "o.csv", "id,title,image\no1,tea,cut.jpg\no2,mug,\no3,hat,cut.jpg\n")
-    service.row_failures = {"tea": [REFUSED], "hat": [REFUSED]}
+    (tmp_path / "whole.jpg").write_bytes(b"whole")
+    offers = "o1,tea,cut.jpg\no2,mug,\no3,hat,cut.jpg\no4,,cut.jpg;whole.jpg\n"
+    path = write(tmp_path / "o.csv", f"id,title,image\n{offers}")
+    service.row_failures = {"tea": [REFUSED], "hat": [REFUSED], "": [REFUSED]}
     stream, table = io.StringIO(), tmp_path / "m.csv"
     run_match_files(client, [path], FileOptions(), MatchOptions(), table, stream, as_json=False)
-    assert "2 photos could not be read; the first: cut.jpg" in stream.getvalue()
-    assert "3 offers matched" in stream.getvalue()
-    assert list(pandas.read_csv(table).offer_id) == ["o1", "o2", "o3"]
+    assert "3 photos could not be read; the first: cut.jpg" in stream.getvalue()
+    assert "4 offers matched" in stream.getvalue()
+    assert list(pandas.read_csv(table).offer_id) == ["o1", "o2", "o3", "o4"]
+    assert service.last_match is not None and service.last_match.offer.image == b"whole"
 
 
 def test_half_a_character_costs_itself_alone(

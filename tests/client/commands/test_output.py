@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.client.fake_service import FakeService
 from twinshelf.client.cli import main
 from twinshelf.client.commands.options import complain
 from twinshelf.client.commands.output import make_console, plain, stats_table, write_json
+from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.client.conversions import catalog_stats
 from twinshelf.v1.catalog_service_pb2 import GetCatalogStatsResponse
 from twinshelf.v1.product_pb2 import Product
@@ -35,6 +37,19 @@ def test_json_escapes_what_is_no_text_and_reads_the_same() -> None:
     assert written.count("\n") == 1 and "👩" in written
     assert not set(HOSTILE) & (set(written) - set("[2J31m"))
     assert json.loads(written) == {HOSTILE: HOSTILE + HARMLESS + '\\"\\u202e'}
+
+
+def test_tables_keep_their_columns_and_what_is_drawn_anew_keeps_to_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    assert (console := make_console(stream)).width == 80
+    with RowProgress(console, "products.csv", 10_000) as progress:
+        progress.advance()
+    drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    assert "products.csv" in drawn and max(map(len, re.split("[\r\n]", drawn))) <= 40
 
 
 def test_an_output_without_unicode_holds_what_it_can(

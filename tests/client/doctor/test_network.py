@@ -52,6 +52,7 @@ def test_grpc_in_clear_is_told_from_tls_and_http(tmp_path: Path) -> None:
         assert language(Endpoint.parse(web), 2) is Language.HTTP1
 
 
+@pytest.mark.slow
 def test_a_port_that_says_nothing_is_told_from_others_in_bounded_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = Endpoint(host="127.0.0.1", port=silent.getsockname()[1])

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -15,7 +16,9 @@ from PIL import Image
 from tests.server.fake_encoder import FakeEncoder, digest_of, make_contract
 from twinshelf.client.async_client import AsyncClient
 from twinshelf.client.cli import main
+from twinshelf.client.commands import encoders_command
 from twinshelf.client.encoders.async_encoders import AsyncEncoders
+from twinshelf.client.encoders.conversions import encoder_state
 from twinshelf.client.encoders.sync_encoders import Encoders
 from twinshelf.client.errors import (
     EncoderNotFoundError,
@@ -26,6 +29,7 @@ from twinshelf.client.records import MatchOptions, Offer, Product
 from twinshelf.client.sync_client import Client
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.serving import create_server
+from twinshelf.v1 import encoder_service_pb2 as pb
 
 TEXT, PHOTO = "text", "photo"
 PHOTOS = Product(product_id=PHOTO, image=b"x", further_images=(b"y",))
@@ -124,6 +128,28 @@ def test_both_clients_have_the_same_methods() -> None:
             assert list(inspect.signature(method).parameters) == list(
                 inspect.signature(other).parameters
             )
+
+
+def test_following_an_encoder_that_is_not_reached_says_once_that_it_waits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(encoders_command, "LOOK_INTERVAL_S", 0)
+    states = [
+        encoder_state(
+            pb.EncoderState(
+                is_reached=is_reached, embedded_product_count=count, missing_product_count=4 - count
+            )
+        )
+        for is_reached, count in ((True, 0), (False, 1), (False, 1), (True, 2), (True, 4))
+    ]
+    client = Mock()
+    client.encoders.reindex.return_value = states[0]
+    client.encoders.list.side_effect = [[state] for state in states[1:]]
+    monkeypatch.setattr("twinshelf.client.sync_client.Client.__enter__", lambda _: client)
+    assert main(["encoders", "reindex", "2", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("the service does not reach the encoder: waiting for it") == 1
+    assert json.loads(captured.out)["embedded_product_count"] == 4
 
 
 def run_commands(address: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.client.files.tables import read, write
-from twinshelf.client.files.column_guess import guess_columns, map_table
+from twinshelf.client.files.column_guess import map_table
+from twinshelf.client.files.column_proposal import guess_columns
 from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.rows import ProductFileError
 
@@ -59,6 +60,11 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("No.,Description\n1000,Blue mug\n1001,Red pan\n", "product_id", "No."),
         ("No.,Description\n1,Blue mug\n2,Red pan\n", "product_id", None),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\nTotal,\n", "product_id", "Item"),
+        ("Item,Description\n10-1,Mug\n,Subtotal,\n10-2,Pan\n,Subtotal\n", "product_id", "Item"),
+        ("Item,Description\n10-1,Blue mug\n10-2,Red pan\nPage 1 of 2,\n", "product_id", "Item"),
+        ("uuid,identifier,title\n1f,A,Mug\n2f,B,Pan\n", "product_id", "identifier"),
+        ("كود الصنف,الاسم\nA,كوب\nB,مقلاة\n", "product_id", "كود الصنف"),
+        ("sku,title,haendler\n1,Mug,Kuhn\n2,Pan,Abel\n", "seller", "haendler"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "product_id", "item"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "title", None),
         ("Product,Price\nA54,300\nS23,700\n", "title", "Product"),
@@ -89,6 +95,14 @@ def test_photos_beside_an_unnamed_title_are_no_product_yet(tmp_path: Path) -> No
     with pytest.raises(ProductFileError, match="--columns title=maker_txt, or leave titles out"):
         map_table(open_table(path), {})
     assert map_table(open_table(path), {"title": ()}) == {"images": ("image",)}
+
+
+def test_descriptions_that_begin_with_an_unnamed_title_are_no_titles(tmp_path: Path) -> None:
+    table = "sku,what,Description\n1,Blue steel mug,Blue steel mug in box\n2,Oak pan,Oak pan big\n"
+    path = write(tmp_path, table)
+    with pytest.raises(ProductFileError, match="--columns title=what"):
+        map_table(open_table(path), {})
+    assert guess_columns(open_table(path))["title"] == ("what",)
 
 
 def test_paths_of_photos_are_no_titles_and_measures_no_prices(tmp_path: Path) -> None:

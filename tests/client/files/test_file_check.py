@@ -90,6 +90,18 @@ SHAPES: dict[str, tuple[str | bytes, str]] = {
         lines("X{n}1,{t},${p},photos/{n}.png", "col_a,col_b,col_c,col_d"),
         "product_id=col_a,title=col_b,price=col_c,images=col_d",
     ),
+    "numbered.csv": (
+        lines("A{n};{t};{b};{p};{p}", "Kod;Mal;Firma;Satış Fiyatı 1;Alış Fiyatı 2"),
+        "product_id=Kod,title=Mal,price=Satış Fiyatı 1",
+    ),
+    "begun.csv": (
+        lines("https://x.de/{n}|{t}|{t} by {b}, in its own box|{p}"),
+        "title=2,description=3,price=4,images=1",
+    ),
+    "vowels.csv": (
+        lines("A{n},స్టీల్ పాన్ కోసం {n},{p}", "x,y,z"),
+        "product_id=x,title=y,price=z",
+    ),
     "shopify.json": (
         json.dumps({"products": [
             {"id": n, "title": title, "body_html": "<p>x</p>", "vendor": brand,
@@ -137,6 +149,16 @@ def test_bad_rows_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
     assert "40 rows would fail" in said and "  and 10 more" in said
     assert any(line.startswith("1 product would be stored: ") for line in said)
     assert "1 price could not be read, such as 'NULL': left empty" in said
+
+
+def test_what_stands_in_two_files_is_checked_as_index_would(tmp_path: Path) -> None:
+    goods = "id,title,price\n1,Shoe,5\n2,Hat,6\n"
+    paths = [write(tmp_path, goods, name) for name in ("a.csv", "b.csv")]
+    check = check_files(paths, ReadOptions())
+    assert (check.text_count, check.bad_count) == (2, 2)
+    assert "stands in row 1 of a.csv too" in check.bad_rows[0].reason
+    unnamed = write(tmp_path, SHAPES["unnamed.csv"][0], "c.csv")
+    assert len(check_files([*paths, unnamed], ReadOptions()).proposals) == 3
 
 
 def test_the_first_products_are_shown_as_they_would_be_stored(tmp_path: Path) -> None:

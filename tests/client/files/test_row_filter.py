@@ -91,6 +91,7 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
             "Art.Nr.,Bezeichnung,Preis\n1,Wasser,1\nSäfte,,\n2,Apfelsaft,2\n",
             ["Wasser", "Apfelsaft"],
         ),
+        ("sku,name,price\nAB 1 X,Tea,on request\nAB 2 X,Milk,2\n", ["Tea", "Milk"]),
         ("sku,name,price\nUnique code,Up to 60 signs,In whole euros\nA-1,Tea,1\n", ["Tea"]),
         (
             "sku,name,price\n,basic,\nParent SKU,Name,Price\nOptional,5 to 120 signs,Mandatory\n"
@@ -107,6 +108,8 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
             "A-1,Tea,1\n",
             ["Tea"],
         ),
+        ("sku,name,price,photo\n,Up to 60 signs,,URL\nA-1,Tea,1,a.jpg\n", ["Tea"]),
+        ("sku,name,price,photo\n,Tea,,a.jpg\nA-1,Mug,1,b.jpg\n", ["Tea", "Mug"]),
         ("sku,name,price\n,Tea,on request\n,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\ntea,Tea,on request\nmug,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tests.client.fake_service import REFUSED, UNAVAILABLE, FakeService, make_status, wait_until
-from tests.client.web.conftest import PNG, Browser
+from tests.client.web.conftest import PNG, Browser, open_browser
+from twinshelf.client.web.config import PageConfig
 from twinshelf.v1 import product_pb2
 
 
@@ -143,6 +148,19 @@ def test_a_table_that_cannot_be_read_is_a_sentence(
     assert said in text and "Traceback" not in text and "broken" not in text
 
 
+def test_a_table_that_finds_no_room_is_a_sentence_and_leaves_nothing(
+    config: PageConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with open_browser(config) as client:
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        monkeypatch.setattr("shutil.copyfileobj", Mock(side_effect=full))
+        answer = Browser(client).send("/catalogue/uploads", files={"file": ("goods.csv", b"a")})
+        assert answer.status_code == 507
+        assert "cannot keep this table now: No space left on device" in answer.text
+        assert not list(tmp_path.glob("twinshelf-web-*/*"))
+
+
 def test_a_service_that_goes_away_while_a_table_is_stored_is_a_sentence(
     browser: Browser, service: FakeService
 ) -> None:
@@ -151,6 +169,11 @@ def test_a_service_that_goes_away_while_a_table_is_stored_is_a_sentence(
     browser.send(f"{address}/store")
     text = settle(browser, address)
     assert 'role="alert"' in text and "Triton is away" in text
+    service.stream_failures = []
+    assert f'action="{address}/store"' in text
+    browser.send(f"{address}/store")
+    text = settle(browser, address)
+    assert "1 product stored" in text and "again" not in text
 
 
 def test_the_table_of_one_visitor_is_not_shown_to_another(browser: Browser) -> None:

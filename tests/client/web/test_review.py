@@ -83,6 +83,7 @@ def test_offers_of_a_file_are_matched(browser: Browser, service: FakeService) ->
     assert "Red tea" in text
 
 
+@pytest.mark.slow
 def test_another_file_of_the_same_name_has_other_offers(
     browser: Browser, service: FakeService, tmp_path: Path
 ) -> None:

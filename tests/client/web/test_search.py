@@ -50,7 +50,7 @@ def test_a_photo_is_sent_once_and_named_by_its_content(
     )
     assert answer.status_code == 303
     link = answer.headers["location"]
-    assert browser.get(link + "&has_own_weights=1&photo_weight=0.75").status_code == 200
+    assert browser.get(link + "&has_own_weights=1&image_weight=0.75").status_code == 200
     assert service.last_match is not None and service.last_match.offer.image == PNG
     assert service.last_match.weights.image == pytest.approx(0.75)
     name = link.split("photo=")[1]
@@ -71,7 +71,7 @@ def test_what_is_no_photo_is_refused(browser: Browser, service: FakeService) -> 
 
 @pytest.mark.parametrize(
     "query", ["match_count=x", "match_count=0", "match_count=1.5", "min_probability=2",
-              "match_prior=0", "photo_weight=nan", "page=0", "match_count=inf"]
+              "match_prior=0", "image_weight=nan", "page=0", "match_count=inf"]
 )  # fmt: skip
 def test_a_value_out_of_range_is_told(browser: Browser, query: str) -> None:
     answer = browser.get(f"/?title=tea&{query}")

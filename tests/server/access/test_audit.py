@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from twinshelf.server.access.audit import SHOWN_IDS, AuditEntry, AuditLog
 from twinshelf.server.access.caller import Caller, caller
 from twinshelf.server.access.scopes import Scope
 from twinshelf.server.access.setup_error import AccessSetupError
+from twinshelf.server.errors import GroupConflictError
 from twinshelf.server.telemetry.request_context import peer, request_id
 
 ENTRY = AuditEntry(method="/m", outcome="STORED", product_ids=["tea"])
@@ -35,6 +38,29 @@ def log(path: Path) -> Iterator[AuditLog]:
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (GroupConflictError("no"), "GROUP_CONFLICT"),
+        (KeyError("a fault"), "INTERNAL"),
+        (asyncio.CancelledError(), "CANCELLED"),
+    ],
+)
+def test_what_fails_is_noted_whatever_the_reason(
+    path: Path, log: AuditLog, error: BaseException, outcome: str
+) -> None:
+    with pytest.raises(type(error)), log.noting_failure(replace(ENTRY, outcome="")):
+        raise error
+    (line,) = lines_of(path)
+    assert (line["outcome"], line["product_ids"]) == (outcome, ["tea"])
+
+
+def test_what_is_done_is_left_to_whoever_does_it(path: Path, log: AuditLog) -> None:
+    with log.noting_failure(ENTRY):
+        pass
+    assert lines_of(path) == []
 
 
 def test_a_line_names_the_encoder_that_it_is_about(path: Path, log: AuditLog) -> None:

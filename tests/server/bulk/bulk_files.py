@@ -16,7 +16,7 @@ from twinshelf.client.commands.index_command import IndexReport
 from twinshelf.client.files.product_rows import USUAL_OPTIONS, ReadOptions
 from twinshelf.server.bulk.embedded_folder import enumerate_parts, output_name
 from twinshelf.server.bulk.embedding_run import EmbeddingOrder, embed_files
-from twinshelf.server.bulk.workers import WorkerSettings
+from twinshelf.server.bulk.workers import WorkerConfig
 
 ROW_COUNT = 100
 # Row numbers, from 1.
@@ -88,7 +88,7 @@ class BulkFiles:
                 folder=self.out,
                 repository=self.repository,
                 version=version,
-                workers=WorkerSettings(count=worker_count),
+                workers=WorkerConfig(count=worker_count),
             ),
             self.console,
         )

@@ -34,7 +34,7 @@ from twinshelf.server.bulk.embedded_folder import (
     read_whole,
 )
 from twinshelf.server.bulk.embedded_table import EmbeddedRow, make_table
-from twinshelf.server.bulk.workers import share_of_gpus
+from twinshelf.server.bulk.workers import room_for_workers, share_of_gpus
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.local_encoder import LocalEncoder
@@ -208,6 +208,15 @@ def test_every_folder_has_an_output_below(
     assert "/" not in output_name(Path(name)) and output_name(Path(name))[0] not in ".-"
 
 
+@pytest.mark.parametrize("name", [b"n" * 251 + b".csv", "é".encode() * 127, b"\xe9" * 200])
+def test_an_output_has_a_name_that_fits_however_long_that_of_its_file_is(
+    tmp_path: Path, name: bytes
+) -> None:
+    path = tmp_path / os.fsdecode(name)
+    (tmp_path / output_name(path)).mkdir()
+    assert output_name(path) != output_name(path.with_name(f"{path.name[:-1]}x"))
+
+
 def test_an_empty_file_has_an_empty_output(bulk: BulkFiles) -> None:
     path = bulk.folder / "none.csv"
     path.write_text("product_id,title\n")
@@ -234,3 +243,12 @@ def test_a_missing_file_or_version_is_said(bulk: BulkFiles) -> None:
 )
 def test_all_workers_find_room_on_the_gpus(gpu_count: int, worker_count: int, share: float) -> None:
     assert share_of_gpus(gpu_count, worker_count) == share
+
+
+@pytest.mark.parametrize(
+    ("cores", "count"), [([16.0], 8), ([3.0, 3.0], 2), ([1.0, 1.0, 4.0], 2), ([1.0], 1), ([], 1)]
+)
+def test_all_workers_find_room_on_the_machines(cores: list[float], count: int) -> None:
+    alive = [{"Alive": True, "Resources": {"CPU": each}} for each in cores]
+    others = [{"Alive": False, "Resources": {"CPU": 8.0}}, {"Alive": True, "Resources": {}}]
+    assert room_for_workers([*alive, *others]) == count

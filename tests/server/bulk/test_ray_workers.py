@@ -17,7 +17,8 @@ from tests.server.bulk.bulk_files import BulkFiles, write_products
 from twinshelf.client.commands.row_progress import RowProgress
 from twinshelf.server.bulk import workers
 from twinshelf.server.bulk.embedding_worker import PublishedEncoder
-from twinshelf.server.bulk.workers import WorkerDiedError, WorkerSettings, start_workers
+from twinshelf.server.bulk.product_batch import BatchRow, ProductBatch
+from twinshelf.server.bulk.workers import WorkerConfig, WorkerDiedError, start_workers
 
 pytestmark = [pytest.mark.bulk, pytest.mark.slow]
 MANY_ROWS = 1500
@@ -116,9 +117,32 @@ def test_a_worker_with_other_files_is_refused(repository: Path) -> None:
     encoder = PublishedEncoder(repository=repository, version=1, digest="sha256:" + "0" * 64)
     with (
         pytest.raises(WorkerDiedError, match="must be sha256:0000"),
-        start_workers(encoder, WorkerSettings(count=2)),
+        start_workers(encoder, WorkerConfig(count=2)),
     ):
         pass
+
+
+def test_a_cluster_that_has_no_core_yet_is_asked_for_some(
+    many: BulkFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.cluster_resources", dict)
+    many.embed(worker_count=2)
+    assert many.table().num_rows == MANY_ROWS
+
+
+def test_whatever_ray_loses_a_batch_by_ends_the_run_with_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ray
+
+    def lose(_: object) -> None:
+        raise ray.exceptions.OutOfMemoryError("no memory is left")
+
+    monkeypatch.setattr("ray.get", lose)
+    rows = (BatchRow(row_number=7, product=b""), BatchRow(row_number=8, product=b""))
+    batch = ProductBatch(input_place=0, part_number=0, rows=rows)
+    with pytest.raises(WorkerDiedError, match="over the rows 7 to 8 of input 1: no memory"):
+        workers._result_of(None, batch)
 
 
 def wait_for(path: Path) -> None:

@@ -19,7 +19,12 @@ from twinshelf.server.bulk.loading import load_outputs
 from twinshelf.server.bulk.unloading import find_document, unload_products
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
-from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
+from twinshelf.server.catalogue.product_record import (
+    ChangeableProduct,
+    NewProduct,
+    ProductRecord,
+    ProductVector,
+)
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.encoders.modalities import Pattern
@@ -100,11 +105,20 @@ async def test_another_catalogue_holds_the_same_after_unload_and_load(
     try:
         document = find_document(before, repository)
         advanced: list[None] = []
+        changeable, alone = before.changeable, []
+
+        async def read_alone(product_id: str) -> ChangeableProduct | None:
+            alone.append(product_id)
+            return await changeable(product_id)
+
+        monkeypatch.setattr(before, "changeable", read_alone)
         whole = await unload_products(
             before, document, tmp_path / "out", lambda: advanced.append(None)
         )
         assert (whole.row_count, whole.embedded_count, len(advanced)) == (COUNT, COUNT, COUNT)
         assert whole.part_count == 2
+        # A call for each product of a large catalogue would take days.
+        assert sorted(alone) == sorted(f"p{number}" for number in range(COUNT) if number % 3)
         outputs = read_outputs(tmp_path / "out", contract)
         report = await load_outputs(outputs, contract, after, advance=lambda: None)
         assert report.stored_count == COUNT

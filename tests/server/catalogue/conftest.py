@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph import IndexConfig
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
-from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings
+from twinshelf.server.catalogue.milvus.upkeep import MilvusConfig
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 
 OpenCatalogue = Callable[[], Catalogue]
 SETTINGS = {
-    "sqlite_exact": IndexSettings(slot_count=2),
+    "sqlite_exact": IndexConfig(slot_count=2),
     # The graph is searched, not the vectors one by one, and it is merged often.
-    "sqlite_graph": IndexSettings(
+    "sqlite_graph": IndexConfig(
         slot_count=2,
         exact_limit=0,
         scanned_per_found=0,
@@ -29,23 +28,12 @@ SETTINGS = {
     ),
 }
 # One process writes on a quick machine: a change need not be old to be told.
-MILVUS = MilvusSettings(look_interval_s=0.1, settle_s=0.05)
+MILVUS = MilvusConfig(look_interval_s=0.1, settle_s=0.05)
 ENGINES = [
     *SETTINGS,
     pytest.param("milvus_server", marks=pytest.mark.milvus),
     pytest.param("milvus_lite", marks=pytest.mark.milvus),
 ]
-
-
-@pytest.fixture(scope="session")
-def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The host:port of a real Milvus, which runs as long as the tests do."""
-    from tests.milvus.local_server import LocalServer
-
-    server = LocalServer(tmp_path_factory.mktemp("milvus"))
-    server.start()
-    yield server.address
-    server.kill()
 
 
 @pytest.fixture(params=ENGINES)
@@ -54,10 +42,9 @@ def open_catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCatalo
     if request.param in SETTINGS:
         settings = SETTINGS[request.param]
         return lambda: SqliteCatalogue(tmp_path, reader_count=2, settings=settings)
-    name = f"test_{uuid4().hex}"
     text = f"milvus-lite://{tmp_path}/catalogue.db"
     if request.param == "milvus_server":
-        text = f"milvus://{request.getfixturevalue('milvus_server')}/{name}"
+        text = request.getfixturevalue("milvus_place")
     address = MilvusAddress.parse(text)
     assert address is not None
     return lambda: MilvusCatalogue(address, reader_count=2, settings=MILVUS)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord, ProductVector
 from twinshelf.server.catalogue.ranking import Query
 from twinshelf.server.encoders.contract import EncoderContract
@@ -15,6 +17,8 @@ from twinshelf.server.encoders.embedding import OfferEmbedding, stored_vector
 from twinshelf.server.encoders.modalities import Pattern, Weights
 
 CONTRACT = make_contract()
+# Age of a change that Milvus tells in these tests, and a little more.
+SETTLED_S = 0.1
 
 
 def random_embedding(rng: np.random.Generator, pattern: Pattern = Pattern.BOTH) -> OfferEmbedding:
@@ -78,3 +82,9 @@ def query_of(
         contract=CONTRACT,
         **options,
     )
+
+
+async def last_change(catalogue: Catalogue) -> int:
+    """Returns the number of the last change, once it may be told."""
+    await asyncio.sleep(SETTLED_S)
+    return (await catalogue.stats(None)).change_sequence

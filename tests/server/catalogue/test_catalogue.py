@@ -277,22 +277,6 @@ async def test_a_search_without_a_filter_names_no_plan(open_catalogue: OpenCatal
     await catalogue.close()
 
 
-async def test_writing_the_same_again_does_not_churn_the_index(
-    open_catalogue: OpenCatalogue,
-) -> None:
-    catalogue = open_catalogue()
-    await catalogue.use_encoder(CONTRACT)
-    embedding = random_embedding(np.random.default_rng(1), Pattern.BOTH)
-    first = await catalogue.upsert(new_product("p", embedding))
-    first_change = (await catalogue.stats(None)).change_sequence
-    again = await catalogue.upsert(new_product("p", embedding))
-    assert first.changes
-    assert again.replaced
-    assert not again.changes
-    assert (await catalogue.stats(None)).change_sequence > first_change
-    await catalogue.close()
-
-
 async def test_a_product_that_was_made_from_an_older_one_is_refused_alone(
     open_catalogue: OpenCatalogue,
 ) -> None:

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from tests.server.catalogue.conftest import OpenCatalogue
-from tests.server.catalogue.products import new_product, random_embedding
+from tests.server.catalogue.products import (
+    CONTRACT,
+    last_change,
+    new_product,
+    random_embedding,
+)
 from twinshelf.server.catalogue.catalogue import Catalogue
 from twinshelf.server.catalogue.product_record import ProductRecord
 from twinshelf.server.errors import ServerStoppingError
@@ -59,12 +64,13 @@ async def test_a_copy_that_follows_the_changes_is_the_catalogue(
                 expected[product_id] = f"title {turn}"
                 await write(catalogue, product_id, expected[product_id])
         if turn % 3 == 2:  # whoever was away for long misses nothing
-            last = (await catalogue.stats(None)).change_sequence
+            last = await last_change(catalogue)
             sequence = await catch_up(catalogue, copy, sequence, last, page=int(turn))
             assert (copy, sequence) == (expected, last)
     await catalogue.close()
 
 
+@pytest.mark.slow
 async def test_a_copy_that_follows_while_others_write_ends_up_the_same(
     open_catalogue: OpenCatalogue,
 ) -> None:
@@ -96,7 +102,7 @@ async def test_whoever_waits_hears_of_the_next_change_and_of_the_end(
     assert not waiting.done()
     await write(catalogue, "p", "title")
     (change,) = await asyncio.wait_for(waiting, 10)
-    assert change.sequence == (await catalogue.stats(None)).change_sequence
+    assert change.sequence == await last_change(catalogue)
     assert (change.product_id, change.is_deletion) == ("p", False)
     waiting = asyncio.ensure_future(catalogue.changes_after(change.sequence, 10))
     await asyncio.sleep(0.05)
@@ -106,4 +112,19 @@ async def test_whoever_waits_hears_of_the_next_change_and_of_the_end(
     with pytest.raises(ServerStoppingError):
         await catalogue.changes_after(0, 10)
     await write(catalogue, "q", "all else goes on")
+    await catalogue.close()
+
+
+async def test_writing_the_same_again_does_not_churn_the_index(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    first = await catalogue.upsert(new_product("p", EMBEDDING))
+    first_change = await last_change(catalogue)
+    again = await catalogue.upsert(new_product("p", EMBEDDING))
+    assert first.changes
+    assert again.replaced
+    assert not again.changes
+    assert await last_change(catalogue) > first_change
     await catalogue.close()

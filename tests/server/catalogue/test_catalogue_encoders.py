@@ -11,6 +11,7 @@ import pytest
 from tests.server.catalogue.conftest import OpenCatalogue
 from tests.server.catalogue.products import (
     CONTRACT,
+    last_change,
     made_by,
     new_product,
     query_of,
@@ -209,9 +210,7 @@ async def test_every_encoder_has_all_photos_of_a_product(open_catalogue: OpenCat
     rng = np.random.default_rng(8)
     catalogue = open_catalogue()
     await catalogue.use_encoder(CONTRACT)
-    photos = {
-        contract.digest: [random_embedding(rng) for _ in range(4)] for contract in (CONTRACT, NEW)
-    }
+    photos = {c.digest: [random_embedding(rng) for _ in range(4)] for c in (CONTRACT, NEW)}
     await fill(catalogue, rng, 3)
 
     def vectors(contract: EncoderContract, count: int = 4) -> NewProduct:
@@ -237,17 +236,15 @@ async def test_every_encoder_has_all_photos_of_a_product(open_catalogue: OpenCat
     )
     await check()
     await reindex(catalogue, rng)
-    changes = (await catalogue.stats(None)).change_sequence
+    changes = await last_change(catalogue)
     await catalogue.encoders.switch(NEW)
     await check()
-    assert (await catalogue.stats(None)).change_sequence == changes
+    assert await last_change(catalogue) == changes
     stored = await catalogue.changeable("many")
     assert stored is not None
     for contract in (CONTRACT, NEW):
-        (expected,) = vectors(contract).vectors
-        np.testing.assert_array_equal(
-            stored.vectors[contract.digest].further_images, expected.further_images
-        )
+        (expected,), found = vectors(contract).vectors, stored.vectors[contract.digest]
+        np.testing.assert_array_equal(found.further_images, expected.further_images)
     both = vectors(NEW, 2)
     both = replace(both, vectors=(*both.vectors, *vectors(CONTRACT, 2).vectors))
     await catalogue.upsert(both)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.server.catalogue.conftest import OpenCatalogue
-from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
+from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from twinshelf.server.catalogue.product_record import ProductRecord
 
 pytestmark = pytest.mark.slow
@@ -43,4 +43,28 @@ async def test_hundreds_of_long_texts_are_written_at_once(open_catalogue: OpenCa
         product = await catalogue.product(record.product_id)
         assert product is not None
         assert product.record == record
+    await catalogue.close()
+
+
+async def test_a_brief_page_holds_all_hits_without_their_long_texts(
+    open_catalogue: OpenCatalogue,
+) -> None:
+    catalogue = open_catalogue()
+    await catalogue.use_encoder(CONTRACT)
+    for number in range(70):
+        record = ProductRecord(
+            product_id=f"p{number}",
+            title=f"{number} " + "t" * 300,
+            description="d" * 60_000,
+            category="shoes",
+            attributes={"size": "40"},
+        )
+        await catalogue.upsert(new_product("", EMBEDDING, record=record))
+    whole = await catalogue.search(query_of(EMBEDDING, count=70))
+    brief = await catalogue.search(query_of(EMBEDDING, count=70, is_brief=True))
+    assert whole.next_skip_count is not None and brief.next_skip_count is None
+    assert [hit.product.record for hit in brief.hits] == [
+        ProductRecord(product_id=f"p{n}", title=f"{n} {'t' * 300}"[:256], category="shoes")
+        for n in range(70)
+    ]
     await catalogue.close()

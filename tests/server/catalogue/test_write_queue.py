@@ -73,6 +73,7 @@ async def test_closing_finishes_what_was_submitted_and_takes_no_more() -> None:
     await asyncio.to_thread(writes.close)
 
 
+@pytest.mark.slow
 async def test_an_item_that_comes_as_the_queue_is_closed_is_processed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -148,7 +148,8 @@ def test_what_the_pods_need_and_nothing_makes_is_told() -> None:
 def test_images_hold_what_is_imported_in_them() -> None:
     folder = DEPLOY / "kubernetes"
     (kserve,) = yaml.safe_load_all((folder / "inference_service.yaml").read_text("utf-8"))
-    name, _ = kserve["spec"]["predictor"]["model"]["image"].split(":")
+    (container,) = kserve["spec"]["predictor"]["containers"]
+    name, _ = container["image"].split(":")
     build = f"docker build -f server/deploy/triton.Dockerfile -t {name} ."
     assert build in (DEPLOY / "triton.Dockerfile").read_text("utf-8")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,20 +14,26 @@ import pytest
 from PIL import Image
 
 from tests.model_repository.tiny_repository import (
+    WORDS,
     TinyVersion,
     publish_tiny_version,
     write_manifest,
 )
 from tests.model_repository.triton_calls import photo
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.encoders import local_encoder
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.encoder import EncoderInput
 from twinshelf.server.encoders.local_encoder import LocalEncoder
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.encoders.published_version import OnnxModel, PublishedVersion
+from twinshelf.server.encoders.python_model import Tensors
 from twinshelf.server.errors import (
     EncoderContractError,
+    EncoderFailedError,
     EncoderUnavailableError,
     InvalidRequestError,
+    TwinshelfError,
 )
 from twinshelf.training.preprocessing.images import decode_image
 from twinshelf.training.preprocessing.tokens import TextTokenizer
@@ -106,6 +114,24 @@ def test_more_rows_than_a_batch_are_taken_in_parts(encoder: LocalEncoder) -> Non
     assert encoder.encode_now([]) == []
 
 
+def test_texts_are_padded_to_those_of_like_length(
+    encoder: LocalEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [EncoderInput(image=None, text="tea " * (13 if i % 2 else 1)) for i in range(20)]
+    alone = [embed(encoder, [row])[0].text for row in rows]
+    run, shapes = OnnxModel.run, []
+
+    def note(model: OnnxModel, inputs: Tensors) -> dict[str, np.ndarray]:
+        shapes.append(inputs["INPUT_IDS"].shape)
+        return run(model, inputs)
+
+    monkeypatch.setattr(OnnxModel, "run", note)
+    monkeypatch.setattr(encoder, "_has_gpu", False)
+    for found, expected in zip(embed(encoder, rows), alone, strict=True):
+        assert_close(found.text, expected, atol=1e-5)
+    assert shapes == [(8, 8), (8, 16), (4, 16)]
+
+
 def test_a_text_of_which_no_known_token_is_left_is_refused_alone_and_no_text_beside_a_photo(
     encoder: LocalEncoder,
 ) -> None:
@@ -137,6 +163,24 @@ def test_one_broken_photo_fails_alone(encoder: LocalEncoder) -> None:
     assert_close(first.image, alone.image, atol=1e-5)
 
 
+def test_a_row_that_a_tower_fails_on_fails_alone(
+    encoder: LocalEncoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, coffee = OnnxModel.run, 4 + WORDS.index("coffee")
+
+    def fail(model: OnnxModel, inputs: Tensors) -> dict[str, np.ndarray]:
+        if (inputs.get("INPUT_IDS", np.zeros(1)) == coffee).any():
+            raise RuntimeError("indices element out of data bounds")
+        return run(model, inputs)
+
+    monkeypatch.setattr(OnnxModel, "run", fail)
+    rows = [EncoderInput(image=None, text=text) for text in ("tea", "coffee", "box")]
+    first, failed, last = encoder.encode_now(rows)
+    assert isinstance(first, OfferEmbedding) and isinstance(last, OfferEmbedding)
+    assert isinstance(failed, EncoderFailedError) and "indices" not in failed.message
+    assert "indices element out of data bounds" in caplog.text
+
+
 @pytest.mark.slow
 def test_a_decompression_bomb_is_refused_by_its_size(encoder: LocalEncoder) -> None:
     buffer = io.BytesIO()
@@ -155,6 +199,28 @@ def test_two_versions_live_side_by_side_and_the_newest_is_the_default(
     [new], [old] = embed(newest, row), embed(encoder, row)
     assert new.image is not None and old.image is not None
     assert not np.allclose(new.image, old.image)
+
+
+async def test_a_stop_waits_for_what_is_under_way_alone(
+    tiny: TinyVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = LocalEncoder(tiny.repository, 1, thread_count=1)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def hold(inputs: Sequence[EncoderInput]) -> list[OfferEmbedding | TwinshelfError]:
+        begun.set()
+        assert may_end.wait(20)
+        return []
+
+    monkeypatch.setattr(encoder, "encode_now", hold)
+    first, *others = [asyncio.ensure_future(encoder.encode([], encoder.contract)) for _ in range(9)]
+    await asyncio.to_thread(begun.wait)
+    closing = asyncio.ensure_future(encoder.close())
+    await asyncio.wait(others, timeout=20)
+    assert all(each.cancelled() for each in others) and not closing.done()
+    may_end.set()
+    await closing
+    assert await first == []
 
 
 async def test_another_contract_is_answered_by_unavailable(encoder: LocalEncoder) -> None:
@@ -193,6 +259,22 @@ def test_a_file_that_was_changed_since_is_refused_by_its_name(tmp_path: Path, na
     with (tmp_path / name).open("ab") as file:
         file.write(b"\n")
     with pytest.raises(EncoderContractError, match=f"{name} of version 1 was changed"):
+        LocalEncoder(tmp_path)
+
+
+def test_a_version_that_is_published_anew_while_it_is_loaded_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_tiny_version(tmp_path)
+
+    def load(*arguments: object, **options: object) -> PublishedVersion:
+        loaded = PublishedVersion(*arguments, **options)  # type: ignore[arg-type]
+        (tmp_path / "fusion" / "1" / "model.onnx").write_bytes(b"of another publication")
+        write_manifest(tmp_path)
+        return loaded
+
+    monkeypatch.setattr(local_encoder, "PublishedVersion", load)
+    with pytest.raises(EncoderContractError, match="published anew while it was loaded"):
         LocalEncoder(tmp_path)
 
 

@@ -1,4 +1,9 @@
-"""Match probabilities of the service: those of the evaluator, to the digit."""
+"""Match probabilities of the service: those of the evaluator.
+
+Of equal scores they differ by 1e-12 at most. Through stored vectors, which are fp16 where the
+evaluator's are not, they may differ by .02, that of no match by .01; and a decision may differ
+where the probability lies within .02 of its threshold.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ from twinshelf.training.evaluation.pattern_search import search_gallery
 from twinshelf.training.retrieval import match_probability as training
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.fusion_weight import pattern_weights
-from twinshelf.training.retrieval.match_probability_fit import fit_match_model
+from twinshelf.training.retrieval.match_probability_fit import NO_THRESHOLDS, fit_match_model
 
 WEIGHTS = pattern_weights(0.3)
 
@@ -51,15 +56,17 @@ def service_ranking(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("image_share", [0.0, 0.2, 0.3, 0.8, 1.0])
+@pytest.mark.parametrize("image_weight", [0.0, 0.2, 0.3, 0.8, 1.0])
 @pytest.mark.parametrize("prior", [0.2, 0.5, 1.0])
-def test_probabilities_of_service_and_evaluator_are_equal(image_share: float, prior: float) -> None:
+def test_probabilities_of_service_and_evaluator_are_equal(
+    image_weight: float, prior: float
+) -> None:
     queries, gallery = draw_products(product_count=80)
     fitted = fit_models(queries, gallery)
     gallery = without(without(gallery, "image", slice(0, 9)), "text", slice(9, 15))
     values = json.loads(json.dumps(fitted.to_values()))
     contract = make_contract(image_dim=DIM, text_dim=DIM, match_probability=values)
-    lists = search_gallery(queries, gallery, image_share).lists
+    lists = search_gallery(queries, gallery, image_weight).lists
     expected = training.match_probabilities(lists, fitted.models, prior)
     thresholds = training.match_thresholds(fitted.models, lists.image_weights, prior, 0.9)
     for row in range(0, len(queries), 40):
@@ -68,7 +75,7 @@ def test_probabilities_of_service_and_evaluator_are_equal(image_share: float, pr
         )
         query = Query(
             embedding=offer,
-            weights=Weights(image=image_share, text=1 - image_share),
+            weights=Weights(image=image_weight, text=1 - image_weight),
             match_count=50,
             min_probability=0.0,
             match_prior=prior,
@@ -116,6 +123,21 @@ def test_what_lies_beyond_the_list_is_judged_beside_it() -> None:
     assert whole.probabilities[:2].tolist() == cut.probabilities.tolist()
     assert whole.no_match_probability == cut.no_match_probability
     assert 0 < whole.probabilities[2] < whole.probabilities[1]
+
+
+def test_without_a_threshold_not_even_what_is_certain_is_a_match() -> None:
+    model = training.MatchModel(
+        image_weight=0.5,
+        steepness=4.0,
+        even_score=0.5,
+        sharpness=20.0,
+        rivalry=1.0,
+        thresholds=NO_THRESHOLDS,
+    )
+    values = training.MatchProbability(models=(model,), match_prior=0.5).to_values()
+    served = MatchProbability.from_values(values)
+    found = served.judge(np.array([0.9]), np.array([0.5]), match_prior=1.0, target_precision=0.5)
+    assert (found.probabilities.tolist(), found.is_match.tolist()) == ([1.0], [False])
 
 
 @pytest.mark.parametrize(

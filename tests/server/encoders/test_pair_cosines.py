@@ -35,7 +35,8 @@ def test_cosines_are_those_of_training_whatever_is_missing() -> None:
     left, right = draw_sides(generator), draw_sides(generator)
     expected = compare_sides(left, right, 0.3)
     found = [
-        compare_embeddings(side(left, row), side(right, row), image_weight=0.3) for row in range(16)
+        compare_embeddings(side(left, row), side(right, row), fusion_weight=0.3)
+        for row in range(16)
     ]
     np.testing.assert_allclose(
         [astuple(each) for each in found], [astuple(each)[:3] for each in expected], atol=1e-6
@@ -46,5 +47,5 @@ def test_cosines_are_those_of_training_whatever_is_missing() -> None:
 def test_rounding_carries_no_cosine_out_of_range() -> None:
     row = np.full(3, 0.5775, np.float32)
     same = OfferEmbedding(image=row, text=None)
-    assert compare_embeddings(same, same, image_weight=0.5).image == 1.0
-    assert compare_embeddings(same, same, image_weight=0.5).fused == pytest.approx(1.0)
+    assert compare_embeddings(same, same, fusion_weight=0.5).image == 1.0
+    assert compare_embeddings(same, same, fusion_weight=0.5).fused == pytest.approx(1.0)

@@ -84,6 +84,19 @@ def test_the_batch_limit_is_that_of_the_configurations(version: PublishedVersion
     assert version.max_batch_size == 32
 
 
+def test_threads_are_as_many_as_there_are_cores_to_use_and_do_not_spin(
+    tiny: TinyVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published_version, "usable_core_count", lambda: 3)
+    for thread_count, expected in ((0, 3), (1, 1)):
+        loaded = PublishedVersion(tiny.repository, 1, ENSEMBLES, thread_count=thread_count)
+        tower = loaded.models["text_tower"]
+        assert isinstance(tower, OnnxModel)
+        options = tower._session.get_session_options()
+        assert options.intra_op_num_threads == expected
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_an_unknown_version_is_named(tiny: TinyVersion) -> None:
     with pytest.raises(RepositoryError, match="v7.pbtxt"):
         PublishedVersion(tiny.repository, 7, ENSEMBLES)

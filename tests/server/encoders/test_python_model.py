@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import py_compile
 import sys
 from pathlib import Path
 
@@ -54,6 +56,20 @@ def test_nothing_is_left_behind(folder: Path) -> None:
     assert not {"preprocessing", "preprocessing.images"} & sys.modules.keys()
     assert "triton_python_backend_utils" not in sys.modules
     assert not list(folder.rglob("__pycache__"))
+
+
+def test_byte_code_that_lies_beside_the_files_is_not_run(folder: Path, tmp_path: Path) -> None:
+    source = folder / "preprocessing" / "images.py"
+    other = tmp_path / "images.py"
+    other.write_text(source.read_text().replace("Resampling.BICUBIC", "Resampling.NEAREST"))
+    py_compile.compile(
+        str(other),
+        importlib.util.cache_from_source(str(source)),
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    answer = PythonModel(folder).run({"IMAGE": bytes_column(PHOTOS)})
+    expected = np.stack([decode_image(each, SETTINGS) for each in PHOTOS])
+    np.testing.assert_array_equal(answer["PIXELS"], expected)
 
 
 def test_a_model_that_cannot_be_loaded_is_named(folder: Path) -> None:

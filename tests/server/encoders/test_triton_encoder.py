@@ -126,6 +126,20 @@ async def test_requests_are_in_flight_together(triton: FakeTriton, encoder: Trit
         np.testing.assert_allclose(answer.text, expected.text, atol=1e-6)
 
 
+async def test_a_proxy_for_the_web_is_not_asked_for_triton(
+    triton: FakeTriton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listen("127.0.0.1", 0) as holder:
+        nobody = f"http://127.0.0.1:{holder.getsockname()[1]}"
+    for name in ("grpc_proxy", "https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, nobody)
+    for name in ("no_grpc_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    encoder = await open_encoder(triton)
+    assert await encoder.refresh() == make_contract()
+    await encoder.close()
+
+
 async def test_before_the_first_look_the_encoder_is_unavailable(encoder: TritonEncoder) -> None:
     with pytest.raises(EncoderUnavailableError, match="has not been reached yet"):
         _ = encoder.contract
@@ -289,6 +303,7 @@ async def test_an_answer_that_says_neither_is_told_as_it_came(
         await encoder.refresh()
 
 
+@pytest.mark.slow
 async def test_waiting_for_the_contract_is_bounded(triton: FakeTriton) -> None:
     encoder = await TritonEncoder.open(f"127.0.0.1:{triton.port}", version=0, timeout_s=0.2)
     await come_back(encoder)

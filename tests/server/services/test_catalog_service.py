@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 import grpc
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from tests.server.calls import catalog, error_info, match, serving, upsert, violated_field
 from tests.server.fake_encoder import BROKEN_IMAGE, FakeEncoder, digest_of, make_contract
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.services import catalog_service
 from twinshelf.server.serving import create_server
 from twinshelf.v1 import catalog_service_pb2 as pb
 from twinshelf.v1.product_pb2 import (
@@ -166,6 +169,15 @@ async def test_products_out_of_range_are_refused(
     assert sentence in answer.error.message
 
 
+async def test_an_identifier_that_is_too_long_breaks_its_row_alone(
+    channel: grpc.aio.Channel,
+) -> None:
+    names = ["a", "x" * 1_000_000, "b"]
+    answers = await upsert(channel, [Product(product_id=name, title="t") for name in names])
+    assert [answer.product_id for answer in answers] == ["a", "", "b"]
+    assert [answer.HasField("upserted") for answer in answers] == [True, False, True]
+
+
 async def test_pages_hold_every_product_once_by_rising_id(channel: grpc.aio.Channel) -> None:
     names = ["b", "a", "c", "B", "я", "aa", "a b"]
     await upsert(channel, [Product(product_id=name, title=name) for name in names])
@@ -176,8 +188,16 @@ async def test_pages_hold_every_product_once_by_rising_id(channel: grpc.aio.Chan
 
 @pytest.mark.slow
 async def test_pages_of_long_texts_stay_below_the_message_limit_of_clients(
-    channel: grpc.aio.Channel,
+    channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read, asked_counts = SqliteCatalogue.products_after, []
+
+    def count(catalogue: SqliteCatalogue, product_id: str, count: int) -> Awaitable[object]:
+        asked_counts.append(count)
+        return read(catalogue, product_id, count)
+
+    monkeypatch.setattr(SqliteCatalogue, "products_after", count)
+    monkeypatch.setattr(catalog_service, "_LISTED_AT_ONCE", 32)
     products = [
         Product(product_id=f"{i:03}", title="t", description="x" * 60_000) for i in range(80)
     ]
@@ -188,6 +208,7 @@ async def test_pages_of_long_texts_stay_below_the_message_limit_of_clients(
     assert answer.next_page_token
     pages = await list_all(channel, 1000)
     assert [name for page in pages for name in page] == [f"{i:03}" for i in range(80)]
+    assert max(asked_counts) == 32  # else a page of long products takes 64 MiB
 
 
 @pytest.mark.parametrize(
@@ -259,7 +280,7 @@ async def test_stats_count_products_modalities_and_stale_ones(
     assert (stats.product_count, stats.image_count, stats.text_count) == (2, 2, 1)
     assert (stats.stale_product_count, stats.indexed_vector_count) == (0, 2)
     assert stats.embedding_dimension == 32
-    assert stats.change_sequence == 4
+    assert stats.change_sequence == 4 and stats.history_id
     assert stats.encoder.digest == digest_of("first")
     encoder.current = make_contract("second", 2)
     await upsert(channel, [Product(product_id="image", image=b"i")])

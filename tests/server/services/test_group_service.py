@@ -145,13 +145,16 @@ async def every_event(channel: grpc.aio.Channel, group_id: str) -> AsyncIterator
         ("SplitGroup", pb.SplitGroupRequest(group_id="g1"), "product_ids"),
     ],
 )
-async def test_malformed_requests_are_refused(
-    channel: grpc.aio.Channel, method: str, request_: object, field: str
+async def test_malformed_requests_are_refused_and_writes_among_them_noted(
+    channel: grpc.aio.Channel, audit_log: Path, method: str, request_: object, field: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await getattr(groups(channel), method)(request_)
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert violated_field(raised.value) == field
+    noted = [json.loads(line) for line in audit_log.read_text().splitlines()]
+    outcomes = [each["outcome"] for each in noted if "GroupService" in each["method"]]
+    assert outcomes == (["INVALID_REQUEST"] if method in ("MergeGroups", "SplitGroup") else [])
 
 
 @pytest.mark.slow

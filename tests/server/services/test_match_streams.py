@@ -72,6 +72,7 @@ async def test_a_stream_answers_as_done_and_not_in_turn(
     assert order == ["fast", "slow"]
 
 
+@pytest.mark.slow
 async def test_offers_of_a_stream_are_embedded_side_by_side_but_not_all_at_once(
     stocked: grpc.aio.Channel, encoder: FakeEncoder
 ) -> None:

@@ -106,6 +106,16 @@ async def test_min_probability_drops_the_unlikely(stocked: grpc.aio.Channel) -> 
     assert [m.product.product_id for m in answer.matches] == ["both"]
 
 
+async def test_the_probability_of_a_match_as_the_least_one_leaves_it_in(
+    channel: grpc.aio.Channel,
+) -> None:
+    await upsert(channel, [Product(product_id=f"p{i}", title=f"mug {i}") for i in range(20)])
+    matches = (await match(channel, title="mug")).matches
+    for place, each in enumerate(matches, 1):
+        found = await match(channel, title="mug", min_probability=each.probability)
+        assert len(found.matches) >= place
+
+
 async def test_a_filter_leaves_only_the_products_it_allows(channel: grpc.aio.Channel) -> None:
     await upsert(
         channel,

@@ -69,6 +69,7 @@ def test_an_address_without_a_port_is_refused(metrics: Metrics, address: str) ->
         MetricsPort(metrics, address)
 
 
+@pytest.mark.slow
 def test_a_stopped_port_is_free_and_stopping_twice_is_safe(metrics: Metrics) -> None:
     first = MetricsPort(metrics, "127.0.0.1:0")
     first.stop()

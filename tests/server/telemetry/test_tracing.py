@@ -215,6 +215,7 @@ def test_a_collector_that_is_away_hurts_no_call_and_is_logged_once(
     assert logged() == ["traces are lost: the collector at 127.0.0.1:1 takes none"]
 
 
+@pytest.mark.slow
 def test_a_collector_that_hangs_does_not_keep_the_server_from_stopping() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         tracing = Tracing.to(f"127.0.0.1:{silent.getsockname()[1]}")

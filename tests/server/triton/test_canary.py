@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.model_repository import tiny_repository
+from twinshelf.server.encoders.embedding import OfferEmbedding
+from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.local_encoder import LocalEncoder
+from twinshelf.server.errors import InvalidRequestError
 from twinshelf.server.triton.canary import (
     CANARIES,
+    CANARY_PHOTO,
+    CANARY_TEXT,
     CanaryWatch,
     OutstandingCall,
     Progress,
@@ -96,6 +105,14 @@ def test_models_that_compute_get_longer_but_not_for_ever() -> None:
     assert ensemble.run(15) is not None
 
 
+def test_models_that_finish_a_large_batch_now_and_then_are_at_work() -> None:
+    ensemble = Ensemble()
+    ensemble.is_answering, ensemble.cpu_share, ensemble.finished_per_s = False, 0.9, 1 / 12
+    assert ensemble.run(300) is None
+    ensemble.cpu_share = 0.0
+    assert ensemble.run(20) is not None
+
+
 def test_lasting_refusals_after_good_answers_are_a_hang() -> None:
     ensemble = Ensemble()
     ensemble.run(5)
@@ -123,7 +140,26 @@ def test_an_encoder_that_never_took_a_canary_is_not_restarted_for_refusing(
     assert caplog.text.count("image_encoder refuses a canary: the tower cannot") == 1
 
 
+@pytest.mark.slow
 def test_a_frozen_metrics_endpoint_tells_nothing_and_does_not_hold_up() -> None:
     with listen("127.0.0.1", 0) as frozen:
         host, port = frozen.getsockname()
         assert finished_requests(f"{host}:{port}") == {}
+
+
+def test_an_encoder_of_another_script_takes_the_canaries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_repository, "WORDS", ["чай", "кофе"])
+    tiny_repository.publish_tiny_version(
+        tmp_path, version=77
+    )  # whose digest no other test asks for
+    encoder = LocalEncoder(tmp_path, 77, thread_count=1)
+    rows = [
+        EncoderInput(image=CANARY_PHOTO, text=None),
+        EncoderInput(image=None, text=CANARY_TEXT),
+        EncoderInput(image=None, text="red tea"),
+    ]
+    *canaries, unknown = encoder.encode_now(rows)
+    assert all(isinstance(each, OfferEmbedding) for each in canaries)
+    assert isinstance(unknown, InvalidRequestError)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
+import re
+import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
@@ -95,3 +102,53 @@ def test_the_key_is_another_one_for_each_start(tmp_path: Path) -> None:
     assert "--model-control-mode=none" in first
     differing = [mine.partition("=")[0] for mine in first if mine not in second]
     assert differing == ["--grpc-restricted-protocol", "--http-restricted-api"]
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, list[bytes]]]:
+    """Takes traces over HTTP while the block runs; gives the address and what came."""
+    taken: list[bytes] = []
+
+    class Collector(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802  (so the library calls it)
+            taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(http.client.OK)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1/traces", taken
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.triton
+@pytest.mark.slow
+def test_a_server_adds_to_the_traces_of_its_callers_and_begins_none(tmp_path: Path) -> None:
+    trace, span = secrets.token_hex(16), secrets.token_hex(8)
+    with collector() as (url, taken):
+        settings = TritonConfig(
+            model_repository=write_identity_repository(tmp_path),
+            version=1,
+            models=(MODEL,),
+            trace_url=url,
+        )
+        with (
+            TritonServer(settings) as server,
+            triton.InferenceServerClient(server.grpc_address) as client,
+        ):
+            tensor = triton.InferInput("X", [1, 2], "FP32")
+            tensor.set_data_from_numpy(np.zeros((1, 2), np.float32))
+            deadline_s = time.monotonic() + 60
+            # Again and again: what cannot be handed over at once is dropped.
+            while not taken and time.monotonic() < deadline_s:
+                for headers in ({}, {"traceparent": f"00-{trace}-{span}-01"}):
+                    client.infer(MODEL, [tensor], headers=headers)
+                time.sleep(0.5)
+    told = b"".join(taken).decode()
+    assert set(re.findall(r'"traceId":"(\w+)"', told)) == {trace}
+    assert span in re.findall(r'"parentSpanId":"(\w+)"', told)

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from tritonclient import grpc as triton
 
+from tests.export.trained_pairs import make_pair_run
 from tests.model_repository.tiny_repository import publish_tiny_version
 from tests.model_repository.triton_calls import as_bytes, infer
 from tests.server.identity_repository import MODEL, write_identity_repository
+from twinshelf.export.pair_scorer_publishing import publish_pair_scorer
 from twinshelf.server.triton.child_processes import children, command_line
 from twinshelf.server.triton.healing import RestartBudget, TritonKeeper, TritonLostError
 from twinshelf.server.triton.process import TritonServer
@@ -42,6 +44,13 @@ class Launcher:
                 f"--log-file={repository / 'triton.log'}",
             ],
             cwd=PROJECT,
+            # A proxy for the web, which canaries must not be sent to.
+            env={
+                **os.environ,
+                "http_proxy": "http://127.0.0.1:9",
+                "no_proxy": "",
+                "no_grpc_proxy": "",
+            },
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -71,10 +80,18 @@ class Launcher:
         return next(p for p in stubs if any(f"/{name}/" in word for word in command_line(p)))
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("healing")
+    publish_tiny_version(folder / "models")
+    make_pair_run(folder / "run")
+    publish_pair_scorer(folder / "run", folder / "models", version=1)
+    return folder / "models"
+
+
 @pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Launcher]:
-    publish_tiny_version(tmp_path)
-    launcher = Launcher(tmp_path)
+def launcher(repository: Path) -> Iterator[Launcher]:
+    launcher = Launcher(repository)
     launcher.wait_for("Triton is ready after")
     yield launcher
     launcher.process.send_signal(signal.SIGTERM)
@@ -94,6 +111,7 @@ def launcher(tmp_path: Path) -> Iterator[Launcher]:
         (signal.SIGSTOP, "server", "has not answered for"),
         (signal.SIGSTOP, "image_tower", "has refused|has not answered for"),
         (signal.SIGSTOP, "text_preprocess", "has refused|has not answered for"),
+        (signal.SIGSTOP, "pair_features", "pair_scorer has refused|has not answered for"),
         (signal.SIGKILL, "server", "it ended by itself (signal SIGKILL)"),
         (signal.SIGKILL, "fusion", "1 of its Python models died"),
     ],

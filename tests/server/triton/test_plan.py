@@ -52,19 +52,24 @@ def test_a_gpu_is_not_shared_by_several_towers() -> None:
     assert default_plan(16, has_gpu=True).image_instances == 1
 
 
+@pytest.mark.parametrize("name", ["nvidia0", "nvidia12"])  # a container may have any of them
 @pytest.mark.parametrize(
     ("visible", "expected"), [(None, True), ("0,1", True), ("", False), ("-1", False)]
 )
 def test_a_gpu_that_is_hidden_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str | None,
+    expected: bool,
+    name: str,
 ) -> None:
-    device = tmp_path / "nvidia0"
-    monkeypatch.setattr(plan_module, "_GPU_DEVICE", device)
+    monkeypatch.setattr(plan_module, "_DEVICES", tmp_path)
+    (tmp_path / "nvidiactl").touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert not has_gpu()
-    device.touch()
+    (tmp_path / name).touch()
     assert has_gpu() == expected
     assert not has_gpu({"CUDA_VISIBLE_DEVICES": ""})  # as for Triton with onnxruntime of CPUs
 
@@ -73,7 +78,7 @@ def test_a_plan_is_written_into_the_version_alone(tmp_path: Path) -> None:
     repository = tmp_path / "models"
     publish_tiny_version(repository, version=2)
     shutil.copytree(repository, tmp_path / "before")
-    write_plan(PLAN, repository, 2)
+    write_plan(PLAN, repository, 2, mixes_shapes=False)
     image, text = (
         read_config(config_path(repository, name, 2)) for name in ("image_tower", "text_tower")
     )
@@ -87,12 +92,23 @@ def test_a_plan_is_written_into_the_version_alone(tmp_path: Path) -> None:
         assert now.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("mixes_shapes", [False, True])
+def test_texts_of_all_lengths_wait_together_where_the_backend_takes_them(
+    tmp_path: Path, mixes_shapes: bool
+) -> None:
+    publish_tiny_version(tmp_path, version=1)
+    write_plan(PLAN, tmp_path, 1, mixes_shapes=mixes_shapes)
+    for name, expected in (("text_tower", mixes_shapes), ("image_tower", False)):
+        inputs = read_config(config_path(tmp_path, name, 1)).input
+        assert [each.allow_ragged_batch for each in inputs] == [expected] * len(inputs)
+
+
 def test_two_instance_groups_are_refused(tmp_path: Path) -> None:
     publish_tiny_version(tmp_path, version=1)
     path = config_path(tmp_path, "image_tower", 1)
     path.write_text(path.read_text() + "instance_group [{count: 1}]\n")
     with pytest.raises(RepositoryError, match="image_tower of version 1 has 2 instance groups"):
-        write_plan(PLAN, tmp_path, 1)
+        write_plan(PLAN, tmp_path, 1, mixes_shapes=False)
 
 
 def test_a_plan_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ import pytest
 from tritonclient import grpc as triton
 
 from tests.server.identity_repository import MODEL, write_identity_repository
+from twinshelf.server.triton.child_processes import children
 from twinshelf.server.triton.installation import TritonInstallation
 from twinshelf.server.triton.process import TritonServer, TritonStartError
 from twinshelf.server.triton.repository import RepositoryError
 from twinshelf.server.triton.triton_config import TritonConfig, listen
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def ask(address: str) -> list[list[float]]:
@@ -40,6 +45,15 @@ def fake_server(tmp_path: Path, script: str) -> TritonInstallation:
 
 def shared_memory(server_port: str) -> list[Path]:
     return list(Path("/dev/shm").glob(f"twinshelf_{os.getpid()}_{server_port}_*"))
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """This process is the parent of what loses its own below it, as the first of a container."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    yield
+    prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 @pytest.mark.triton
@@ -135,6 +149,19 @@ def test_a_server_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> 
         server.start()
 
     assert not server.is_running
+
+
+def test_a_killed_server_leaves_no_zombies_where_its_processes_become_the_launchers(
+    tmp_path: Path, adopting: None
+) -> None:
+    settings = settings_for(tmp_path, ready_timeout_s=0.3)
+    before = children(os.getpid())
+    server = TritonServer(settings, fake_server(tmp_path, "sleep 60 & exec sleep 60"))
+
+    with pytest.raises(TritonStartError, match="not ready"):
+        server.start()
+
+    assert children(os.getpid()) <= before
 
 
 def test_the_log_goes_where_it_is_told_and_is_appended_to(tmp_path: Path) -> None:

@@ -99,6 +99,17 @@ def test_a_version_without_a_part_of_an_ensemble_is_incomplete(
         check_version(tmp_path, 1)
 
 
+def test_a_pair_scorer_without_a_part_names_the_command_that_publishes_it(tmp_path: Path) -> None:
+    path = config_path(tmp_path, PAIR_SCORER, 1)
+    path.parent.mkdir(parents=True)
+    (tmp_path / PAIR_SCORER / "1").mkdir()
+    path.write_text('ensemble_scheduling { step { model_name: "pair_features" } }')
+    with pytest.raises(
+        RepositoryError, match=r"incomplete.*`python -m twinshelf.export.pair_scorer`"
+    ):
+        check_version(tmp_path, 1, (PAIR_SCORER,))
+
+
 def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
     path = tmp_path / f"{config_name(1)}.pbtxt"
     path.write_text("unknown_field: 1")

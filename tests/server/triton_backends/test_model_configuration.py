@@ -174,7 +174,6 @@ def test_an_optional_input_needs_a_default_in_the_graph() -> None:
         ({"input": [stated("X", -1)]}, r"input 'X' must have the shape \[-1, 3\].* \[-1, -1\]"),
         ({"output": [stated("Y", 3, 1)]}, r"output 'Y' must have the shape .* \[-1, 3, 1\]"),
         ({"output": [stated("Y", 3, data_type="TYPE_FP16")]}, "must be TYPE_FP32 .* TYPE_FP16"),
-        ({"input": [stated("X", 3, allow_ragged_batch=True)]}, "allow_ragged_batch"),
         ({"input": [stated("X", 3, is_shape_tensor=True)]}, "is_shape_tensor"),
         ({"sequence_batching": {"direct": {}}}, "does not support sequence_batching"),
         ({"batch_input": [{"kind": "BATCH_ELEMENT_COUNT"}]}, "does not support batch_input"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from twinshelf.server.triton.triton_config import TritonConfig
 pytestmark = pytest.mark.triton
 
 FLOAT = TensorProto.FLOAT
+COUNT_TIMEOUT_S = 10
 NUMBER_TYPES = {
     "BOOL": (TensorProto.BOOL, np.bool_),
     "FP16": (TensorProto.FLOAT16, np.float16),
@@ -33,7 +35,12 @@ NUMBER_TYPES = {
     "UINT32": (TensorProto.UINT32, np.uint32),
     "UINT64": (TensorProto.UINT64, np.uint64),
 }
-SERVED = ("numbers", "texts", "scalar", "row_sum", "with_default", "lookup", "two_outputs")
+SERVED = (
+    "numbers", "texts", "scalar", "row_sum", "with_default", "lookup", "lengths", "two_outputs"
+)  # fmt: skip
+# Waits for company, so that concurrent requests do become one batch.
+WAITING = """max_batch_size: 8
+dynamic_batching { preferred_batch_size: [8] max_queue_delay_microseconds: 300000 }"""
 ADD_ONE = [helper.make_node("Add", ["X", "one"], ["Y"])]
 ONE = {"one": np.array([1.0], np.float32)}
 X, Y = value("X", FLOAT, ["batch", 3]), value("Y", FLOAT, ["batch", 3])
@@ -95,10 +102,11 @@ def write_repository(root: Path) -> None:
     save_graph(root / "with_default/1/model.onnx", [helper.make_node("Mul", ["X", "S"], ["Y"])],
                [value("X", FLOAT, [3]), value("S", FLOAT, [1])], [value("Y", FLOAT, [3])],
                {"S": np.array([2.0], np.float32)})  # fmt: skip
-    # Waits for company, so that concurrent requests do become one batch.
-    write_config(root / "lookup", "max_batch_size: 8\n"
-                 "dynamic_batching { preferred_batch_size: [8] max_queue_delay_microseconds: "
-                 "300000 }")  # fmt: skip
+    ragged = 'input [{ name: "X" data_type: TYPE_FP32 dims: [-1] allow_ragged_batch: true }]'
+    write_config(root / "lengths", f"{WAITING} {ragged}")
+    lengths = [value(name, FLOAT, ["batch", "n"]) for name in "XY"]
+    save_graph(root / "lengths/1/model.onnx", ADD_ONE, lengths[:1], lengths[1:], ONE)
+    write_config(root / "lookup", WAITING)
     save_graph(root / "lookup/1/model.onnx", [helper.make_node("Gather", ["table", "X"], ["Y"])],
                [value("X", TensorProto.INT64, ["batch", 1])], [value("Y", FLOAT, ["batch", 1, 2])],
                {"table": np.arange(20, dtype=np.float32).reshape(10, 2)})  # fmt: skip
@@ -135,13 +143,13 @@ def infer(
     return {each.name: result.as_numpy(each.name) for each in result.get_response().outputs}
 
 
-def infer_rows(client: triton.InferenceServerClient, rows: list[np.ndarray]) -> list:
+def infer_rows(client: triton.InferenceServerClient, model: str, rows: list[np.ndarray]) -> list:
     """Asks for each row at the same time; returns answers, or the errors in their place."""
     answers: list = [None] * len(rows)
 
     def ask(number: int) -> None:
         try:
-            answers[number] = infer(client, "lookup", X=rows[number])["Y"]
+            answers[number] = infer(client, model, X=rows[number])["Y"]
         except InferenceServerException as error:
             answers[number] = error
 
@@ -155,6 +163,14 @@ def infer_rows(client: triton.InferenceServerClient, rows: list[np.ndarray]) -> 
 
 def execution_count(client: triton.InferenceServerClient, model: str) -> int:
     return client.get_inference_statistics(model).model_stats[0].execution_count
+
+
+def executions_since(client: triton.InferenceServerClient, model: str, before: int) -> int:
+    """Returns how often a model ran; Triton counts once it has answered."""
+    deadline = time.monotonic() + COUNT_TIMEOUT_S
+    while (count := execution_count(client, model)) == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return count - before
 
 
 def test_numbers_come_back_as_they_went_in(client: triton.InferenceServerClient) -> None:
@@ -231,18 +247,31 @@ def test_concurrent_requests_become_one_batch_and_keep_their_rows(
     before = execution_count(client, "lookup")
     rows = [np.array([[1]]), np.array([[2], [3], [4]]), np.array([[5]]), np.array([[6], [7], [8]])]
 
-    answers = infer_rows(client, rows)
+    answers = infer_rows(client, "lookup", rows)
 
-    assert execution_count(client, "lookup") == before + 1
+    assert executions_since(client, "lookup", before) == 1
     for row, answer in zip(rows, answers, strict=True):
         expected = np.concatenate([2 * row, 2 * row + 1], axis=1)[:, None]  # (B, 1, 2)
         np.testing.assert_array_equal(answer, expected)
 
 
+def test_rows_of_all_lengths_are_answered_in_one_batch(
+    client: triton.InferenceServerClient,
+) -> None:
+    before = execution_count(client, "lengths")
+    rows = [np.arange(2 * n, dtype=np.float32).reshape(2, n) for n in (2, 3, 2)]
+
+    answers = infer_rows(client, "lengths", rows)
+
+    assert executions_since(client, "lengths", before) == 1
+    for row, answer in zip(rows, answers, strict=True):
+        np.testing.assert_array_equal(answer, row + 1)
+
+
 def test_a_bad_request_in_a_batch_fails_alone(client: triton.InferenceServerClient) -> None:
     rows = [np.array([[1]]), np.array([[99]]), np.array([[2]])]
 
-    good, bad, also_good = infer_rows(client, rows)
+    good, bad, also_good = infer_rows(client, "lookup", rows)
 
     assert good.tolist() == [[[2.0, 3.0]]]
     assert also_good.tolist() == [[[4.0, 5.0]]]

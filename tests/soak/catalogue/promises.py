@@ -45,7 +45,9 @@ class Promises:
     async def find_broken(self, folder: Path) -> list[str]:
         """Opens a catalogue and says which promises it breaks; settles what was pending."""
         broken = []
-        if (folder / DATABASE).exists() and not (found := verify(folder / DATABASE)).is_clean:
+        # Before anything is promised, there may be a file without a catalogue in it.
+        is_begun = self.acknowledged_count > 0
+        if is_begun and not (found := verify(folder / DATABASE)).is_clean:
             broken.append(f"verify says {found.problem or found.damaged}")
         catalogue = open_catalogue(folder)
         await catalogue.use_encoder(CONTRACT)

@@ -19,14 +19,14 @@ import numpy as np
 
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
 from twinshelf.server.catalogue.catalogue import Catalogue, SnapshotReport
-from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph import IndexConfig
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
 
 PRODUCT_COUNT = 400
 AT_ONCE = 16
 # Graphs and merges already at some hundred products.
-SETTINGS = IndexSettings(
+SETTINGS = IndexConfig(
     slot_count=2, exact_limit=50, churn_share=0.1, churn_floor=20, merge_floor=50
 )
 

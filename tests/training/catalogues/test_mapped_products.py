@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from twinshelf.client.files.rows import BadRow
+from twinshelf.training.catalogues import mapped_products, table
 from twinshelf.training.catalogues.mapped_products import map_rows, map_table, number_texts
 from twinshelf.training.catalogues.product import Product
 from twinshelf.training.catalogues.table import write_table
@@ -43,6 +44,33 @@ def test_a_table_of_ours_is_mapped_with_the_photos_of_its_folder(tmp_path: Path)
     assert list(products) == [own, *PRODUCTS]
     photos = [own.images, *(PRODUCTS[number].images for number in (1, 2, 4, 6))]
     assert list(products.images()) == photos
+
+
+def test_rows_of_many_parts_come_in_the_order_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(mapped_products, "ROWS_AT_ONCE", 3)
+    products, _ = map_rows(PRODUCTS)
+    assert list(products) == PRODUCTS == [products[number] for number in range(7)]
+    order = [6, 1, 5, 1, 0, 3, 2, 4]
+    taken = products.take(np.array(order))
+    assert list(taken) == [PRODUCTS[number] for number in order] == [taken[n] for n in range(8)]
+    assert taken.texts("title").to_pylist() == [PRODUCTS[number].title for number in order]
+
+
+def test_the_texts_of_a_whole_table_stay_on_the_disk() -> None:
+    products, _ = map_rows(PRODUCTS * 100)
+    before = pa.total_allocated_bytes()
+    column = products.texts("title")
+    assert len(column) == 700 and pa.total_allocated_bytes() == before
+
+
+def test_products_are_known_by_their_identifiers() -> None:
+    products, _ = map_rows(PRODUCTS)
+    assert products.are_in(products.take(np.array([4, 2]))).nonzero()[0].tolist() == [2, 4]
+    nobody = products.take(np.zeros(7, dtype=np.bool_))
+    assert not products.are_in(nobody).any() and len(nobody.are_in(products)) == 0
 
 
 def test_nothing_is_mapped_as_nothing() -> None:

@@ -77,6 +77,16 @@ def test_bad_rows_are_counted_shown_and_written_and_stop_nothing(
     assert counts(out)["gallery"] == 13
 
 
+def test_a_bad_row_is_called_by_its_number_in_the_file(tmp_path: Path) -> None:
+    photos = [write_photo(tmp_path / f"{n}.jpg", seed=n).name for n in range(3)]
+    write_broken_photo(tmp_path / "broken.jpg")
+    lines = ["a,Tea,0.jpg,g", "a,,1.jpg,g", "b,Tea,2.jpg,g", "c,,broken.jpg,g"]
+    (tmp_path / "t.csv").write_text("\n".join(["product_id,title,images,group", *lines]) + "\n")
+    data = prepare(Source(data=str(tmp_path / "t.csv"), out=tmp_path / "out"))
+    assert len(photos) == 3 and [len(each.images) for each in data.train] == [2, 1]
+    assert [str(row).partition(": photo")[0] for row in data.bad_rows] == ["t.csv, row 4"]
+
+
 def test_only_the_first_bad_rows_are_shown(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,6 +51,18 @@ def test_the_gallery_has_the_first_row_of_every_group_and_no_query() -> None:
     assert not ids & {product.product_id for product in data.queries}
 
 
+def test_all_rows_of_held_out_groups_are_asked_for_among_the_others() -> None:
+    rows = grouped(50)
+    data, usual = split_by_group(rows, seed=42, asks_all=True), split_by_group(rows, seed=42)
+    assert [*data.train] == [*usual.train]
+    assert {p.product_id for p in data.queries} == {
+        p.product_id for p in rows if p.group in groups_of(usual.queries)
+    }
+    asked, searched = ({p.product_id for p in part} for part in (data.queries, data.gallery))
+    assert searched == asked | {p.product_id for p in usual.gallery}
+    assert len(data.queries) == 40 and len(data.gallery) == 80
+
+
 def test_every_query_has_its_product_in_the_gallery() -> None:
     data = split_by_group(grouped(50) + grouped(7, 1), seed=1)
     assert groups_of(data.queries) <= groups_of(data.gallery)

@@ -9,9 +9,15 @@ import pytest
 
 from tests.training.evaluation.drawn_products import DIM, draw_products, near, without
 from twinshelf.training.categories.category_config import CategoryConfig
-from twinshelf.training.categories.category_evaluator import LabelledGallery, split_queries
-from twinshelf.training.categories.category_labels import Labels
+from twinshelf.training.categories.category_evaluator import (
+    LabelledGallery,
+    fit_probability,
+    label_probabilities,
+    split_queries,
+)
+from twinshelf.training.categories.category_labels import Labels, Predictions
 from twinshelf.training.categories.knn import MOST_NEIGHBOURS
+from twinshelf.training.evaluation.category_vote import UNKNOWN
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 
@@ -69,12 +75,71 @@ def test_both_methods_predict_near_offers(pattern: str) -> None:
     for result in found.values():
         assert result.reported.query_count == len(reported)
         assert result.reported.weighted_f1 > 0.8
-        assert 0 <= result.choice.margin <= 1
+        assert list(result.choice.thresholds) == sorted(result.choice.thresholds)
+        assert result.reported.answered.precision >= 0.9
         assert result.reported.calibration_error.value < 0.1
     assert set(found["knn"].choice.f1_by_k) == set(range(1, MOST_NEIGHBOURS + 1))
     assert found["mlp"].choice.neighbour_count is None
     with pytest.raises(ValueError, match="another encoder"):
         labelled(gallery, "text" if pattern == "both" else "both").evaluate(reported, tuned)
+
+
+def made(margins: list[float], numbers: list[int] | None = None) -> Predictions:
+    found = numbers if numbers is not None else [0] * len(margins)
+    return Predictions(numbers=np.array(found), margins=np.array(margins))
+
+
+def test_the_probability_is_the_share_of_right_labels_at_a_margin() -> None:
+    generator = np.random.default_rng(1)
+    margins = generator.random(20_000)
+    right = generator.random(20_000) < margins**2
+    curve = fit_probability(made(margins.tolist()), right)
+    assert np.abs(curve.probability([0.2, 0.5, 0.8]) - [0.04, 0.25, 0.64]).max() < 0.06
+
+
+def test_no_examples_make_a_probability_certain() -> None:
+    for right, probability in ((True, 0.75), (False, 0.25)):
+        predictions = made([0.3, 0.9], [0, UNKNOWN])
+        curve = fit_probability(predictions, np.array([right, right]))
+        assert curve.probability([0.0, 1.0]).tolist() == [probability] * 2
+        assert label_probabilities(predictions, curve).tolist() == [probability, 0.0]
+
+
+@pytest.mark.slow
+def test_a_target_decides_what_is_answered() -> None:
+    offers = draw("offer", 600, 1)
+    text = offers.embeddings.text.copy()
+    between = np.eye(DIM)[[0, 1, 2]].sum(axis=0)  # the offers there show nothing
+    text[::2] = near(np.tile(between, (300, 1)), 0.1, np.random.default_rng(2))
+    blurred = replace(offers, embeddings=replace(offers.embeddings, text=text))
+    tuning, reported = blurred.rows(np.arange(300)), blurred.rows(np.arange(300, 600))
+    rows = labelled(draw("product", 80, 3), "text")
+    tuned = rows.tune(tuning, reported)
+    answered = {
+        target: replace(rows, config=CategoryConfig(target_accuracy=target))
+        .evaluate(reported, tuned)["knn"]
+        .reported.answered
+        for target in (0.9, 1.0)
+    }
+    assert 0.4 < answered[0.9].share < 0.7 and answered[0.9].precision > 0.85
+    assert answered[0.9].share == pytest.approx(answered[0.9].oracle_share, abs=0.1)
+    assert answered[1.0].share == 0  # nothing is certain
+
+
+@pytest.mark.slow
+def test_offers_of_one_group_are_no_further_evidence() -> None:
+    tuning, reported, gallery = halves()
+    rows = labelled(gallery, "text")
+    tuned = rows.tune(tuning, reported)
+    alone = replace(
+        reported,
+        groups=tuple(f"g{row}" for row in range(len(reported))),
+        categories=(*["c0"] * 20, *reported.categories[20:]),  # most of them are no longer right
+    )
+    many = alone.rows(np.repeat(np.arange(len(alone)), 10))
+    once, tenfold = (rows.evaluate(each, tuned)["knn"].reported for each in (alone, many))
+    assert tenfold.accuracy == once.accuracy and once.accuracy.low < once.accuracy.high
+    assert tenfold.calibration_error.value == pytest.approx(once.calibration_error.value, abs=0.01)
 
 
 @pytest.mark.slow

@@ -123,6 +123,21 @@ def test_a_gallery_of_one_label_or_none_is_refused(
         predict_categories(options)
 
 
+def test_what_no_product_has_is_left_out_and_the_rest_is_predicted(
+    run: Path, tmp_path: Path
+) -> None:
+    gallery = [replace(p, images=()) for p in products(data(run) / "gallery.parquet")]
+    write_table(tmp_path / "titles.parquet", gallery)
+    options = CategoryOptions(
+        run=run, gallery=(tmp_path / "titles.parquet",), output=tmp_path, config=SETTINGS
+    )
+    found = predict_categories(options)
+    assert set(found.patterns) == {"text", "both"}
+    assert "too few queries or products have what 'image' needs" in found.notes
+    with pytest.raises(ValueError, match="no query, or no product, has what"):
+        predict_categories(replace(options, config=replace(SETTINGS, patterns=("image",))))
+
+
 def test_offers_are_embedded_without_the_category_that_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

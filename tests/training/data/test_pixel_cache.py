@@ -1,6 +1,9 @@
 """The pixel cache: the same pixels as decoding, decoded once, anew when a file changes."""
 
 import os
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Never
 
@@ -47,9 +50,10 @@ def test_rows_are_what_decoding_gives(photos: list[Path], tmp_path: Path) -> Non
     assert found.array.shape == (3, 3, 16, 16)
     for path in photos:
         expected = decode_image(path.read_bytes(), SETTINGS)
-        assert np.array_equal(found.array[found.rows[path]], expected)
+        assert np.array_equal(found.read(path), expected)
 
 
+@pytest.mark.slow
 def test_a_photo_is_decoded_once(photos: list[Path], tmp_path: Path, decodings: list[Any]) -> None:
     first = decode_once(photos, SETTINGS, tmp_path / "cache")
     assert len(decodings) == 3
@@ -66,7 +70,7 @@ def test_a_changed_photo_or_setting_is_decoded_anew(
     os.utime(photos[1], ns=(0, 0))
     found = decode_once(photos, SETTINGS, tmp_path / "cache")
     assert len(decodings) == 6
-    assert found.array[found.rows[photos[1]], 0].min() > 250
+    assert found.read(photos[1])[0].min() > 250
     decode_once(photos, PreprocessingSettings(image_size_px=8), tmp_path / "cache")
     assert len(decodings) == 9
 
@@ -80,7 +84,7 @@ def test_a_broken_or_missing_photo_is_reported_and_the_rest_served(
         found = decode_once([*photos, missing], SETTINGS, tmp_path / "cache")
         assert all(f"left out photo {path}: " in caplog.text for path in (photos[1], missing))
         caplog.clear()
-        assert set(found.rows) == {photos[0], photos[2]}
+        assert found.readable([*photos, missing]) == [photos[0], photos[2]]
 
 
 def test_a_photo_that_could_not_be_read_for_once_is_read_the_next_time(
@@ -113,3 +117,26 @@ def test_no_photos_are_no_pixels(tmp_path: Path) -> None:
     found = decode_once([], SETTINGS, tmp_path / "cache")
     assert found.array.shape == (0, 3, 16, 16)
     assert not found.rows
+
+
+def peak_of_decoding(folder: Path, count: int) -> int:
+    """Decodes so many photos of nothing, and returns the most bytes that Python held meanwhile."""
+    blank = np.zeros((3, 16, 16), dtype=np.uint8)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(images, "decode_image", lambda *given: blank)
+        decode_once([], SETTINGS, folder / "cache")
+        tracemalloc.start()
+        paths = (folder / f"{number:05}.jpg" for number in range(count))
+        found = decode_once(paths, SETTINGS, folder / "cache")
+        assert len(found.rows) == count
+        return tracemalloc.get_traced_memory()[1]
+
+
+@pytest.mark.slow
+def test_many_photos_take_little_memory(tmp_path: Path) -> None:
+    count = 12_000
+    for number in range(count):
+        (tmp_path / f"{number:05}.jpg").touch()
+    # In a process of its own, for threads of other tests take memory, too.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(peak_of_decoding, tmp_path, count).result() / count < 1000

@@ -141,11 +141,6 @@ def test_fewer_groups_than_p_all_go_into_each_batch() -> None:
         assert Counter(min(row // 2, 1) for row in batch) == {0: 4, 1: 4}
 
 
-def test_one_group_is_refused() -> None:
-    with pytest.raises(ValueError, match="two groups or more, got 1"):
-        sampler_of([5, 5, 5], CONFIG, seed=0)
-
-
 def test_a_catalogue_product_meets_itself_only_where_it_is_alone() -> None:
     config = SamplerConfig(groups_per_batch=2, rows_per_group=3, similar_share=0.0)
     batches = list(sampler_of([0, 1, 1], config, seed=0, is_catalogue=np.ones(3, np.bool_)))

@@ -40,6 +40,13 @@ def write_tables(folder: Path, queries: list[Product]) -> None:
         write_table(folder / f"{name}.parquet", rows)
 
 
+def test_one_group_alone_cannot_be_learnt_from(tmp_path: Path) -> None:
+    write_tables(tmp_path, [])
+    write_table(tmp_path / "train.parquet", rows_of("g1", "abc"))
+    with pytest.raises(ValueError, match="two groups or more, got 1"):
+        load_training_data(DataConfig(folder=str(tmp_path), validation_share=0), seed=42)
+
+
 def test_validation_is_bounded_and_finds_its_products_among_few_others(tmp_path: Path) -> None:
     write_tables(tmp_path, rows_of("g11", "x"))
     config = DataConfig(folder=str(tmp_path), validation_share=0.5, validation_limit=8)

@@ -9,7 +9,7 @@ import numpy as np
 from twinshelf.training.evaluation.category_vote import (
     UNKNOWN,
     Votes,
-    evaluate_categories,
+    vote_f1,
     weighted_f1,
 )
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
@@ -39,9 +39,11 @@ def test_padding_and_unknown_categories_have_no_vote() -> None:
 
 def test_unseen_categories_count_as_wrong_and_unknown_ones_are_left_out() -> None:
     found = candidates([[0], [0], [0]], [[0.9], [0.9], [0.9]])
-    quality = evaluate_categories(["a", "z", ""], found, ["a"])
-    assert (quality.query_count, quality.unseen_count, quality.accuracy) == (2, 1, 0.5)
+    # Of "a" one of two answers is right, F1 2/3; of "z" none: each weighs one query.
+    assert vote_f1(["a", "z", ""], found, ["a"]) == 1 / 3
 
 
 def test_no_queries_have_no_f1() -> None:
     assert math.isnan(weighted_f1([], []))
+    found = candidates([[0]], [[0.9]])
+    assert math.isnan(vote_f1([""], found, ["a"])) and math.isnan(vote_f1(["a"], found, [""]))

@@ -39,12 +39,12 @@ def test_an_encoder_that_reads_categories_predicts_them_with_a_note(tmp_path: Pa
     run = make_run(tmp_path)
     for fields in (("title",), ("title", "category")):
         (run / PREPROCESSING).write_text(replace(SETTINGS, text_fields=fields).to_json())
-        notes = evaluate_run(EvaluationOptions(run=run, no_plots=True)).notes
+        notes = evaluate_run(EvaluationOptions(run=run, plots=False)).notes
         assert any("reads the category" in note for note in notes) == ("category" in fields)
 
 
 def test_other_data_is_measured_by_the_thresholds_of_the_run(run: Path, tmp_path: Path) -> None:
-    own = evaluate_run(EvaluationOptions(run=run, no_plots=True))
+    own = evaluate_run(EvaluationOptions(run=run, plots=False))
     before = {path: path.read_bytes() for path in run.glob("*.json")}
     offers = tmp_path / "offers.csv"
     offers.write_text("id,name,group\na,red tea,g0\nb,green soap,g1\nc,,g2\n")
@@ -52,13 +52,13 @@ def test_other_data_is_measured_by_the_thresholds_of_the_run(run: Path, tmp_path
         run=run,
         queries=offers,
         columns={"product_id": ("id",), "title": ("name",)},
-        no_plots=True,
+        plots=False,
     )
     found = evaluate_run(options)
     assert (found.query_count, list(found.patterns)) == (2, ["text"])
     part = found.patterns["text"]
     assert part.tuning == own.patterns["text"].tuning
-    assert part.held_out is not None and part.held_out.tuned_elsewhere
+    assert part.held_out is not None and part.held_out.query_count == part.query_count
     assert any("1 rows were left out, first" in note for note in found.notes)
     (written,) = (run / "evaluations").glob("offers-*/evaluation.json")
     assert written.parent == options.results_folder
@@ -69,7 +69,7 @@ def test_results_elsewhere_leave_the_calibration_of_the_run_alone(
     run: Path, tmp_path: Path
 ) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*.json")}
-    evaluate_run(EvaluationOptions(run=run, output=tmp_path / "out", no_plots=True))
+    evaluate_run(EvaluationOptions(run=run, output=tmp_path / "out", plots=False))
     assert (tmp_path / "out" / "evaluation.json").is_file()
     written = {path for path in run.rglob("*.json") if path.read_bytes() != before.get(path)}
     assert written <= {run / "environment.json"}
@@ -86,20 +86,20 @@ def test_results_of_other_data_have_folders_of_their_own() -> None:
 
 
 def test_other_data_can_be_tuned_anew(run: Path) -> None:
-    evaluate_run(EvaluationOptions(run=run, no_plots=True))
+    evaluate_run(EvaluationOptions(run=run, plots=False))
     queries = Path(load_encoder(run).config.data.folder) / "queries.parquet"
     options = EvaluationOptions(
-        run=run, queries=queries, output=run / "anew", tune=True, no_plots=True
+        run=run, queries=queries, output=run / "anew", tune=True, plots=False
     )
     found = evaluate_run(options)
-    judged = found.patterns["both"].held_out
-    assert judged is not None and not judged.tuned_elsewhere
+    part = found.patterns["both"]
+    assert part.held_out is not None and part.held_out.query_count < part.query_count
     assert (run / "anew" / "evaluation.json").is_file()
 
 
 def test_a_file_against_itself_leaves_each_query_out(run: Path) -> None:
     queries = Path(load_encoder(run).config.data.folder) / "queries.parquet"
-    options = EvaluationOptions(run=run, queries=queries, gallery=queries, tune=True, no_plots=True)
+    options = EvaluationOptions(run=run, queries=queries, gallery=queries, tune=True, plots=False)
     found = evaluate_run(options)
     assert found.patterns["image"].itself_count == 20
     assert found.patterns["image"].metrics["R@10"].value <= 1
@@ -108,7 +108,7 @@ def test_a_file_against_itself_leaves_each_query_out(run: Path) -> None:
 def test_missing_photos_are_noted(run: Path, tmp_path: Path) -> None:
     offers = tmp_path / "offers.csv"
     offers.write_text("product_id,title,images\na,tea,gone.jpg\nb,,gone.jpg\n")
-    found = evaluate_run(EvaluationOptions(run=run, queries=offers, no_plots=True))
+    found = evaluate_run(EvaluationOptions(run=run, queries=offers, plots=False))
     assert any("2 photos could not be read" in note for note in found.notes)
     assert any("1 rows were left out, first" in note for note in found.notes)
 
@@ -131,7 +131,7 @@ def test_a_tracked_run_gets_the_figures_and_plots_in_its_loggers(tmp_path: Path)
     found = evaluate_run(EvaluationOptions(run=run))
     queries = tmp_path / "data" / "queries.parquet"
     half = tmp_path / "half"
-    evaluate_run(EvaluationOptions(run=run, queries=queries, output=half, no_plots=True))
+    evaluate_run(EvaluationOptions(run=run, queries=queries, output=half, plots=False))
     recall = found.patterns["both"].metrics["R@1"].value
     tag = "patterns/both/metrics/R_at_1/value"
     events = EventAccumulator(str(run / "logs"))
@@ -153,5 +153,5 @@ def test_a_tracked_run_gets_the_figures_and_plots_in_its_loggers(tmp_path: Path)
 
 
 def test_a_run_without_loggers_gets_none(run: Path) -> None:
-    evaluate_run(EvaluationOptions(run=run, no_plots=True))
+    evaluate_run(EvaluationOptions(run=run, plots=False))
     assert not (run / "logs").exists() and not (run / "mlflow").exists()

@@ -20,7 +20,6 @@ from twinshelf.training.evaluation.evaluation_results import EvaluationResult, r
 from twinshelf.training.evaluation.evaluator import Evaluation, evaluate
 from twinshelf.training.evaluation.match_worlds import TriedModels, evaluate_worlds
 from twinshelf.training.files import write_json
-from twinshelf.training.retrieval.embeddings import ProductEmbeddings
 from twinshelf.training.retrieval.match_probability import OfferLists
 
 SETTINGS = EvaluationConfig()
@@ -116,7 +115,6 @@ def test_tuning_is_tried_on_the_other_half() -> None:
     found = evaluate_drawn().result.patterns["both"]
     assert found.held_out is not None
     assert found.held_out.query_count == 80
-    assert not found.held_out.tuned_elsewhere
     assert found.held_out.worlds["closed"].first.error.value < 0.1
     assert found.held_out.worlds["open"].offer_count == 2 * 140
     assert found.held_out.row_f1.value > 0.5
@@ -188,7 +186,7 @@ def test_an_earlier_tuning_is_tried_on_all_queries(tmp_path: Path) -> None:
     queries, gallery = draw_products(seed=5)
     found = evaluate(queries, gallery, fusion_weight=0.5, config=SETTINGS, tunings=tunings)
     for name, part in found.result.patterns.items():
-        assert part.held_out is not None and part.held_out.tuned_elsewhere
+        assert part.held_out is not None
         assert part.held_out.query_count == part.query_count
         assert part.tuning == tunings[name]
 
@@ -228,17 +226,6 @@ def test_the_order_of_queries_changes_no_mean() -> None:
             other = mixed.patterns[pattern].metrics[name]
             assert estimate.value == pytest.approx(other.value, abs=1e-12)
             assert estimate.low == pytest.approx(other.low, abs=1e-9)
-
-
-def test_labels_that_do_not_fit_are_refused() -> None:
-    rows = np.eye(2, dtype=np.float32)
-    with pytest.raises(ValueError, match="2 embeddings need as many ids"):
-        EmbeddedProducts(
-            embeddings=ProductEmbeddings(image=rows, text=rows),
-            product_ids=("a",),
-            groups=("", ""),
-            categories=("", ""),
-        )
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"patterns": {"image": {}}}'])

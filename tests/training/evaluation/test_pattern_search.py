@@ -9,7 +9,7 @@ from tests.training.evaluation.drawn_products import draw_products, without
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.evaluation.evaluation_config import EvaluationConfig
 from twinshelf.training.evaluation.pattern_search import (
-    best_row_threshold,
+    best_row_rule,
     row_f1,
     search_gallery,
 )
@@ -84,10 +84,12 @@ def drawn_lists(seed: int = 0) -> OfferLists:
     )
 
 
-def slow_row_f1(lists: OfferLists, query: int, threshold: float) -> float:
+def slow_row_f1(lists: OfferLists, query: int, threshold: float, least_count: int) -> float:
     """F1 of two sets; what lies beyond the candidates has names of its own."""
     found: set[object] = {
-        place for place, score in enumerate(lists.scores[query]) if score >= threshold
+        place
+        for place, score in enumerate(lists.scores[query])
+        if score >= threshold or (place < least_count and score > -np.inf)
     }
     right: set[object] = {place for place, label in enumerate(lists.is_match[query]) if label}
     right |= {f"beyond {n}" for n in range(lists.relevant_counts[query] - len(right))}
@@ -99,18 +101,26 @@ def slow_row_f1(lists: OfferLists, query: int, threshold: float) -> float:
 
 
 @pytest.mark.parametrize("threshold", [-9.0, 0.0, 0.7, 9.0])
-def test_row_f1_equals_the_f1_of_sets(threshold: float) -> None:
+@pytest.mark.parametrize("least_count", [0, 1])
+def test_row_f1_equals_the_f1_of_sets(threshold: float, least_count: int) -> None:
     lists = drawn_lists()
-    expected = [slow_row_f1(lists, query, threshold) for query in range(QUERY_COUNT)]
-    np.testing.assert_allclose(row_f1(lists, threshold), expected)
+    expected = [slow_row_f1(lists, row, threshold, least_count) for row in range(QUERY_COUNT)]
+    np.testing.assert_allclose(row_f1(lists, threshold, least_count), expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_threshold_is_the_best_of_all_scores(seed: int) -> None:
+@pytest.mark.parametrize("has_match", [False, True])
+def test_the_best_rule_is_the_best_of_all_scores(seed: int, has_match: bool) -> None:
     lists = drawn_lists(seed)
+    if has_match:  # and it stands first, with a score that says little
+        lists.is_match[:, 0] = True
+        lists.relevant_counts[:] = np.maximum(lists.relevant_counts, lists.is_match.sum(axis=1))
     scores = lists.scores[np.isfinite(lists.scores)]
-    best = max(row_f1(lists, threshold).mean() for threshold in [*scores, scores.max() + 1])
-    assert row_f1(lists, best_row_threshold(lists)).mean() == pytest.approx(best)
+    rules = [(score, count) for score in [*scores, scores.max() + 1] for count in (0, 1)]
+    best = max(row_f1(lists, *rule).mean() for rule in rules)
+    found = best_row_rule(lists)
+    assert row_f1(lists, *found).mean() == pytest.approx(best)
+    assert found[1] >= has_match
 
 
 def test_lone_queries_are_right_when_they_get_nothing() -> None:
@@ -129,12 +139,12 @@ def test_accepting_nothing_can_be_the_best() -> None:
         relevant_counts=np.array([0]),
         has_itself=np.array([False]),
     )
-    assert row_f1(nothing_right, best_row_threshold(nothing_right)).tolist() == [1.0]
+    assert row_f1(nothing_right, *best_row_rule(nothing_right)).tolist() == [1.0]
 
 
 def test_no_candidates_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one candidate"):
-        best_row_threshold(drawn_lists().rows(np.zeros(QUERY_COUNT, dtype=bool)))
+        best_row_rule(drawn_lists().rows(np.zeros(QUERY_COUNT, dtype=bool)))
 
 
 def test_shapes_that_differ_are_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from twinshelf.training.command_line import read_command_line
+from twinshelf.server.command_line import read_command_line
 from twinshelf.training.grouping.components import Groups, form_groups
 from twinshelf.training.grouping.edges import Edges
 from twinshelf.training.grouping.grouping_config import GroupingConfig

@@ -28,14 +28,18 @@ def edges(*rows: tuple[int, int, float, float]) -> Edges:
 
 
 def test_edges_that_only_one_side_sees_are_dropped() -> None:
-    found = neighbour_edges(LISTS, np.arange(4), CURVE)
+    found = neighbour_edges(LISTS, np.arange(4), CURVE, 0.5)
     assert list(zip(found.left, found.right, strict=True)) == [(0, 1)]
     assert found.probabilities == pytest.approx([0.9])
 
 
 def test_edges_are_numbered_by_the_rows_of_the_catalogue() -> None:
-    found = neighbour_edges(LISTS, np.array([2, 5, 7, 9]), CURVE)
+    found = neighbour_edges(LISTS, np.array([2, 5, 7, 9]), CURVE, 0.9 - 1e-6)
     assert (found.left.tolist(), found.right.tolist()) == ([2], [5])
+
+
+def test_pairs_below_the_threshold_are_no_edges() -> None:
+    assert len(neighbour_edges(LISTS, np.arange(4), CURVE, 0.95)) == 0
 
 
 def test_the_union_takes_the_highest_probability_of_a_pair() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,16 +11,12 @@ from tests.training.evaluation.drawn_products import without
 from tests.training.grouping.planted import CALIBRATION, CURVE, plant
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.grouping.components import Groups, form_groups
-from twinshelf.training.grouping.edges import Edges
-from twinshelf.training.grouping.evidence import (
-    accepted_edges,
-    gather_evidence,
-    nearest_products,
-)
+from twinshelf.training.grouping.edges import Edges, unite
+from twinshelf.training.grouping.evidence import gather_evidence, nearest_products
 from twinshelf.training.grouping.group_scores import evaluate_groups
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration
-from twinshelf.training.retrieval.embeddings import ProductEmbeddings
+from twinshelf.training.retrieval.embeddings import PATTERNS, ProductEmbeddings
 
 SETTINGS = GroupingConfig(neighbour_count=10)
 SIZES = [5, 4, 4, 3, 2, 2, 1, 1, 1]
@@ -32,11 +28,11 @@ def gather(products: EmbeddedProducts, calibration: Calibration = CALIBRATION) -
 
 def group(
     products: EmbeddedProducts,
-    thresholds: Mapping[str, float] = CALIBRATION.thresholds,
+    calibration: Calibration = CALIBRATION,
     config: GroupingConfig = SETTINGS,
 ) -> Groups:
-    edges = gather_evidence(products, calibration=CALIBRATION, fusion_weight=0.5, config=config)
-    return form_groups(accepted_edges(edges, thresholds), len(products), config)
+    edges = gather_evidence(products, calibration=calibration, fusion_weight=0.5, config=config)
+    return form_groups(unite(list(edges.values())), len(products), config)
 
 
 @pytest.mark.parametrize("most_exact_rows", [0, 1000])
@@ -54,7 +50,8 @@ def test_planted_groups_are_recovered_with_single_products(
 
 def test_one_kind_of_evidence_finds_what_the_others_miss() -> None:
     products = without(plant(SIZES), "image", slice(0, 12))
-    alone, together = group(products, {"image": 0.8}), group(products)
+    image_only = Calibration(curves={"image": CURVE}, thresholds={"image": 0.8})
+    alone, together = group(products, image_only), group(products)
     qualities = [evaluate_groups(groups.numbers, products.groups) for groups in (alone, together)]
     assert qualities[0] is not None and qualities[1] is not None
     assert qualities[0].row_f1 < 1.0
@@ -73,11 +70,15 @@ def test_a_pattern_without_a_curve_or_products_gives_no_edges() -> None:
     assert not gather(without(plant(SIZES), "text", slice(None)), text_only)
 
 
-def test_a_pattern_without_a_threshold_accepts_nothing() -> None:
-    evidence = gather(plant(SIZES))
-    assert len(accepted_edges(evidence, {})) == 0
-    assert len(accepted_edges(evidence, {"text": 1.1})) == 0
-    assert len(accepted_edges(evidence, {"text": 0.8})) > 0
+def test_no_pair_below_the_threshold_of_its_pattern_is_kept() -> None:
+    products = plant(SIZES, noise=0.12)
+    all_of_them = gather(products, replace(CALIBRATION, thresholds=dict.fromkeys(PATTERNS, -1.0)))
+    for pattern, edges in gather(products).items():
+        expected = all_of_them[pattern]
+        expected = expected.rows(expected.scores >= CALIBRATION.thresholds[pattern])
+        assert 0 < len(edges) < len(all_of_them[pattern])
+        assert edges.left.tolist() == expected.left.tolist()
+        assert edges.right.tolist() == expected.right.tolist()
 
 
 def test_groups_do_not_depend_on_the_order_of_products() -> None:

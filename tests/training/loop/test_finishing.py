@@ -92,14 +92,18 @@ def test_a_backbone_that_started_at_random_is_not_mixed(tower: Tower, photos: li
         assert torch.equal(value, before[name]), name
 
 
-def test_too_few_photos_are_refused(tower: Tower, photos: list[Batch]) -> None:
-    config = FinishingConfig(image_head_shrinkage=0.2)
+def test_too_few_photos_leave_the_projection_as_it_was_learnt(
+    tower: Tower, photos: list[Batch], caplog: pytest.LogCaptureFixture
+) -> None:
+    before = copy.deepcopy(tower.state_dict())
     single = photos[0]._replace(labels=torch.arange(12))
-    with pytest.raises(ValueError, match=r"finishing\.image_head_shrinkage: .* got 9 rows of 9"):
-        finish_image_tower(tower, config, start=None, photos=[single])
     none = photos[0]._replace(has_image=torch.zeros(12, dtype=torch.bool))
-    with pytest.raises(ValueError, match="no training row has a photo"):
-        finish_image_tower(tower, config, start=None, photos=[none])
+    for few, reason in ((single, "got 9 rows of 9 groups"), (none, "no training row has a photo")):
+        config = FinishingConfig(image_head_shrinkage=0.2)
+        finish_image_tower(tower, config, start=None, photos=[few])
+        assert caplog.messages[-1].startswith("the projection of photos stays as it was learnt: ")
+        assert caplog.messages[-1].endswith(reason)
+    assert all(torch.equal(value, before[name]) for name, value in tower.state_dict().items())
 
 
 def test_the_start_is_mixed_into_weights_and_statistics_but_not_into_counters() -> None:

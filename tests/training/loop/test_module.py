@@ -5,13 +5,16 @@ from typing import Any, Literal
 import pytest
 import torch
 
+from twinshelf.training.data.data_module import Batch
 from twinshelf.training.loop.loop_config import OptimizerConfig
 from twinshelf.training.loop.module import (
+    EncoderModule,
     build_optimizer,
     freeze_backbones,
     set_training_modes,
     warn_of_folded_norms,
 )
+from twinshelf.training.losses.loss_config import LossConfig
 from twinshelf.training.model.encoder import FusedEncoder, build_encoder
 from twinshelf.training.model.model_config import (
     ImageBackboneConfig,
@@ -91,3 +94,22 @@ def test_weights_with_folded_norms_are_told_of_unless_they_are_fixed(
     model.image_tower.backbone.train()
     model.image_tower(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8))
     assert complaints() == 0
+
+
+def test_a_batch_without_photos_costs_two_blank_ones(model: FusedEncoder) -> None:
+    optimizer = OptimizerConfig()
+    module = EncoderModule(model, loss=LossConfig(), optimizer=optimizer, group_count=2, seed=0)
+    sizes: list[int] = []
+    model.image_tower.register_forward_pre_hook(lambda tower, rows: sizes.append(len(rows[0])))
+    for shown in ([], [4], [1, 4]):
+        has_image = torch.zeros(6, dtype=torch.bool)
+        has_image[shown] = True
+        pixels = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
+        ids = torch.ones(6, 4, dtype=torch.int64)
+        image, text = module.embed(Batch(pixels, has_image, ids, ids, ids[:, 0] > 0, ids[:, 0]))
+        assert image.shape == text.shape == (6, 12)
+        assert image.any(dim=1).nonzero()[:, 0].tolist() == shown
+        module.zero_grad()
+        image.sum().backward()
+        assert all(weight.grad is not None for weight in model.image_tower.parameters())
+    assert sizes == [2, 2, 2]

@@ -57,6 +57,21 @@ def test_the_last_epoch_is_saved_though_an_earlier_one_is_better(tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == {BEST, LAST}
 
 
+def test_torchrun_and_the_configuration_agree_on_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "0"),
+                        ("LOCAL_RANK", "0"), ("MASTER_ADDR", "localhost"),
+                        ("MASTER_PORT", "29500")):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    options: dict[str, Any] = {"accelerator": "cpu", "loggers": (), "show_progress": False}
+    given: dict[str, Any] = {"folder": tmp_path, "gradient_clip": 0.0, "with_validation": False}
+    for strategy in ("auto", "ddp"):
+        with pytest.raises(ValueError, match="torchrun started 2 processes, but .* is of 1"):
+            build_trainer(LoopConfig(strategy=strategy, **options), **given)
+    assert build_trainer(LoopConfig(device_count=2, **options), **given).num_devices == 2
+
+
 @pytest.mark.parametrize(
     ("capabilities", "given", "expected"),
     [

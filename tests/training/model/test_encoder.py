@@ -128,7 +128,7 @@ def test_a_fusion_weight_out_of_range_is_refused(weight: float) -> None:
 def test_fusion_weight_reads_back_as_it_was_set() -> None:
     fusion = Fusion()
     fusion.set_weight(0.38)
-    assert fusion.image_share() == 0.38
+    assert fusion.plain_weight() == 0.38
     assert torch.equal(fusion.state_dict()["weight"], torch.tensor(0.38))
 
 

@@ -1,5 +1,8 @@
 """The learnt vocabulary: both languages, numbers, and no unknown words."""
 
+import random
+import tracemalloc
+
 import pytest
 from tokenizers import Tokenizer
 
@@ -57,3 +60,14 @@ def test_every_character_of_the_texts_is_known() -> None:
 
 def test_a_word_of_any_length_is_spelt(tokenizer: Tokenizer) -> None:
     assert UNKNOWN not in tokenizer.encode("juice" * 300).tokens
+
+
+def test_the_texts_are_not_held_in_memory() -> None:
+    generator = random.Random(0)
+    words = ["".join(generator.choices("abcdefgh", k=6)) for _ in range(100)]
+    texts = (" ".join(generator.choices(words, k=2000)) for _ in range(300))  # 4 megabytes
+    tracemalloc.start()
+    train_wordpiece(texts, 400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000

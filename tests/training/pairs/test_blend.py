@@ -15,8 +15,9 @@ from twinshelf.training.pairs.blend import (
     blend_probabilities,
     choose_neural_share,
     measure_pairs,
+    try_on_halves,
 )
-from twinshelf.training.pairs.scorer import PairScorer
+from twinshelf.training.pairs.scorer import PairScorer, best_threshold
 
 
 def noisy(labels: npt.NDArray[Any], noise: float, seed: int) -> npt.NDArray[np.float64]:
@@ -77,10 +78,33 @@ def test_metrics_are_those_of_a_slow_count(labels: npt.NDArray[np.bool_]) -> Non
     assert (found.pair_count, found.match_count) == (300, labels.sum())
 
 
+def test_a_threshold_is_tried_on_the_halves_that_did_not_choose_it() -> None:
+    generator = np.random.default_rng(0)
+    labels, fresh = generator.random((2, 2000)) < 0.2
+    scores, again = (
+        np.clip(generator.normal(np.where(each, 0.6, 0.4), 0.12), 0, 1) for each in (labels, fresh)
+    )
+
+    def choose(labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64]) -> float:
+        return best_threshold(labels, scores)[0]
+
+    found = try_on_halves(labels, scores, choose)
+    threshold, f1 = found["threshold"], found["F1"]
+    chosen, best = best_threshold(labels, scores)
+    assert threshold.low < chosen < threshold.high and f1.low < f1.value < f1.high
+    assert f1.value < best
+    # Of 400 matches: what the interval is of.
+    assert f1.low < measure_pairs(fresh, again, chosen).f1 < f1.high
+    certain = try_on_halves(labels, labels.astype(float), choose)["F1"]
+    assert (certain.low, certain.value, certain.high) == (1.0, 1.0, 1.0)
+    few = np.arange(5) < 1
+    assert try_on_halves(few, few.astype(float), choose)["F1"].value == 0.0
+
+
 def test_saving_removes_evaluations_of_an_older_scorer(tmp_path: Path) -> None:
     scorer = BlendedScorer(
         boosting=Mock(spec=PairScorer), cross_encoder=None, neural_share=0.0, threshold=0.5
     )
     (tmp_path / "evaluation-test.json").write_text("{}")
-    scorer.save(tmp_path, {})
+    scorer.save(tmp_path, {}, {})
     assert {path.name for path in tmp_path.iterdir()} == {"pairs.json"}

@@ -156,5 +156,5 @@ def test_pairs_are_compared_as_the_towers_embed_them(
         photo = encoder.model.image_tower(torch.from_numpy(pixels)[None])
     assert float((photo @ photo.T).item()) == pytest.approx(first.image, abs=1e-5)
     assert float(rows[0] @ rows[1]) == pytest.approx(first.text, abs=1e-5)
-    share = encoder.model.fusion.image_share()
-    assert first.fused == pytest.approx(share * first.image + (1 - share) * first.text, abs=1e-5)
+    w = encoder.model.fusion.plain_weight()
+    assert first.fused == pytest.approx(w * first.image + (1 - w) * first.text, abs=1e-5)

@@ -9,8 +9,8 @@ from transformers import BertModel
 
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
+from twinshelf.server.command_line import read_command_line
 from twinshelf.training.catalogues.product import Product
-from twinshelf.training.command_line import read_command_line
 from twinshelf.training.pairs import cross_encoder
 from twinshelf.training.pairs.cross_encoder import CrossEncoder, pair_text
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig

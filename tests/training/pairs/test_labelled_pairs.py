@@ -22,10 +22,10 @@ from tests.training.catalogues.ecup_tables import (
 )
 from tests.training.catalogues.rows import good_rows
 from tests.training.pairs.made_ecup import make_ecup
+from twinshelf.server.command_line import read_command_line
 from twinshelf.training.catalogues.ecup import read_ecup_pairs, read_ecup_vectors
 from twinshelf.training.catalogues.entity_pairs import read_entity_pairs
 from twinshelf.training.catalogues.product import Pair, Product
-from twinshelf.training.command_line import read_command_line
 from twinshelf.training.pairs.cosines import compare_vectors
 from twinshelf.training.pairs.features import Cosines, feature_matrix
 from twinshelf.training.pairs.labelled_pairs import (

@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sklearn.metrics import average_precision_score
 
-from tests.benchmarks.quality.pair_estimate import main as estimate
 from tests.export.tiny_run import make_run
 from tests.training.pairs.made_ecup import make_ecup
 from tests.training.pairs.made_pairs import make_pairs
 from tests.training.pairs.tiny_text_encoder import make_text_encoder
 from twinshelf.export.pair_scorer_publishing import publish_pair_scorer
-from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs, read_validation
+from twinshelf.training.pairs import pair_training
+from twinshelf.training.pairs.blend import BlendedScorer, measure_pairs
 from twinshelf.training.pairs.evaluate_pairs import main as evaluate
 from twinshelf.training.pairs.labelled_pairs import LabelledPairs, read_pairs
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig
@@ -60,48 +59,56 @@ def test_probes_hold_the_answers_of_the_saved_trees(pair_folder: Path, tmp_path:
     assert math.isnan(probes[0].cosines.text)
 
 
-def test_the_threshold_of_the_trees_is_half_of_their_best_f1() -> None:
+def test_the_threshold_of_the_trees_is_half_of_their_best_f1_and_both_carry_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     known = LabelledPairs(pairs=make_pairs(80, seed=1))
     pairs = make_pairs(80, seed=2)  # with a tenth of wrong labels, so that none is perfect
     noisy = [replace(p, is_match=p.is_match != (i % 10 == 0)) for i, p in enumerate(pairs)]
     validation = LabelledPairs(pairs=noisy)
+    seen: list[np.ndarray] = []
+
+    def note(labels: Any, scores: np.ndarray, threshold: float) -> Any:
+        seen.append(scores)
+        return measure_pairs(labels, scores, threshold)
+
+    monkeypatch.setattr(pair_training, "measure_pairs", note)
     trained = train_pair_scorer(known, validation, None, CrossEncoderConfig())
-    labels, scores = validation.labels, trained.validation_scores
+    labels, (scores,) = validation.labels, seen
     best_f1 = max(measure_pairs(labels, scores, score).f1 for score in scores)
     assert 0.5 < best_f1 < 1
     assert trained.scorer.threshold == pytest.approx(best_f1 / 2)
     assert trained.scorer.boosting.threshold == trained.metrics["boosting"].threshold
+    threshold, f1 = trained.carried["threshold"], trained.carried["F1"]
+    assert threshold.low < trained.scorer.threshold < threshold.high
+    assert f1.low < f1.value < f1.high and f1.value < best_f1
 
 
 def test_the_kept_trees_have_learnt_from_the_validation_pairs_too(tmp_path: Path) -> None:
     pairs = make_pairs(80, seed=1)
     known = LabelledPairs(pairs=pairs)
-    # What is a match in training is none here: trees that saw these pairs are less sure.
+    # What is a match in training is none here: trees that saw these pairs are less sure, but were
+    # measured before.
     turned = [replace(pair, is_match=not pair.is_match) for pair in pairs]
     settings = CrossEncoderConfig()
     same = train_pair_scorer(known, known, None, settings)
     other = train_pair_scorer(known, LabelledPairs(pairs=turned), None, settings)
-    np.testing.assert_array_equal(same.validation_scores, other.validation_scores)
+    assert same.metrics["boosting"].f1 > 0.9 and other.metrics["boosting"].f1 == 0
     is_match = known.labels
     assert (same.scorer.score(known.sides)[is_match] > 0.6).mean() > 0.9
     assert (other.scorer.score(known.sides)[is_match] > 0.6).mean() < 0.1
 
 
-def test_the_estimate_is_of_scores_from_before_the_trees_learnt_from_the_pairs(
+def test_what_carries_over_is_printed_and_saved(
     pair_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert estimate(["--run", str(tmp_path)]) == 1
-    assert "no validation_scores.npz" in capsys.readouterr().err
     assert train(pair_folder, tmp_path) == 0
-    labels, scores = read_validation(tmp_path)
-    measured = json.loads((tmp_path / "pairs.json").read_text())["validation"]["boosting"]
-    assert labels.sum() == measured["match_count"] and len(scores) == measured["pair_count"]
-    assert average_precision_score(labels, scores) == pytest.approx(measured["pr_auc"])
-    kept = BlendedScorer.load(tmp_path).score(read_pairs(pair_folder / "valid.txt").sides)
-    assert np.abs(kept - scores).max() > 1e-3
-    assert estimate(["--run", str(tmp_path)]) == 0
-    found = json.loads((tmp_path / "estimate.json").read_text())
-    assert found["pair_count"] == len(labels) and 0.9 < found["f1"]["value"] <= 1
+    printed = " ".join(capsys.readouterr().out.split())
+    found = json.loads((tmp_path / "pairs.json").read_text())["carried"]
+    for name in ("threshold", "F1"):
+        low, value, high = (found[name][end] for end in ("low", "value", "high"))
+        assert 0 < low <= value <= high <= 1
+        assert f"{name} {value:.3f} {low:.3f}–{high:.3f}" in printed
 
 
 def test_cosines_of_an_encoder_are_features_and_stay_with_the_scorer(

@@ -27,7 +27,7 @@ def embedded(
 # Markup, letters that are signs or nothing, and signs that become letters.
 NOT_KEPT = (
     "<>&＆﹠™℠⌀ⒸⓇ\u3164\uffa0\U0001f12b\U0001f12c\U0001f16a\U0001f16b\U0001f16c\U0001f51f"
-    + "".join(map(chr, (*range(0x1F150, 0x1F16A), *range(0x1F170, 0x1F18A))))
+    + "".join(map(chr, (*range(0x80, 0xA0), *range(0x1F150, 0x1F16A), *range(0x1F170, 0x1F18A))))
 )
 # Pieces that, put together at random, make every kind of trouble.
 PIECES = (
@@ -75,6 +75,9 @@ PIECES = (
         ("broken \ud83d half", "broken half"),
         ("И\u0306огурт", "Йогурт"),
         ("<br>&nbsp;<p></p>", ""),
+        ("<br>", ""),
+        ("<p>&nbsp;</p>", ""),
+        ("\u200b", ""),
         ("LEGO® DUPLO® Train", "LEGO DUPLO Train"),
         ("Nike Air™Max© ℠", "Nike Air Max"),
         ("coffee🔥hot ❤️ 👍🏽 1️⃣ 🇩🇪👨‍👩‍👧", "coffee hot 1"),
@@ -103,6 +106,7 @@ PIECES = (
         ("&lt;M&gt; <B>&lt;Earl&gt;</B>", "<M> <Earl>"),
         ("＜NIKE＞ Air Max ﹤90﹥", "NIKE Air Max 90"),
         ("<!--> Tea <!---> green <!-- x --> bag", "Tea green bag"),
+        ("Men\x92s \x8akoda\x99 10\x9612 oz \x80\x81\x8d5", "Men’s Škoda 10–12 oz €5"),
         ("★★★ best → choice ☆", "best → choice"),
         ("", ""),
     ],

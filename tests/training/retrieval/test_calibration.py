@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.calibration_fit import fit_curve, fit_threshold
 from twinshelf.training.retrieval.scored_pairs import ScoredPairs
+
+CURVE = Curve(scores=(0.0, 1.0), probabilities=(0.0, 1.0))
 
 
 def sigmoid(scores: np.ndarray) -> np.ndarray:
@@ -80,22 +83,39 @@ def test_one_class_is_refused_with_what_is_needed(label: bool) -> None:
     with pytest.raises(ValueError, match="same product and of different products, got"):
         fit_curve(pairs_of([0.1, 0.2], [label, label]))
     with pytest.raises(ValueError, match="needs pairs"):
-        fit_threshold(pairs_of([], []), target_precision=0.9)
+        fit_threshold(pairs_of([], []), CURVE, target_precision=0.9)
 
 
 @pytest.mark.parametrize("target", [0.5, 0.8, 0.95, 1.0])
 def test_the_threshold_is_the_lowest_that_reaches_the_precision(target: float) -> None:
     drawn = drawn_pairs(500, seed=5)
     scores, labels = drawn.scores.round(2), drawn.is_match  # with ties
-    found = fit_threshold(replace(drawn, scores=scores), target_precision=target)
-    reaching = [threshold for threshold in scores if labels[scores >= threshold].mean() >= target]
-    assert found == min(reaching)
+    found = fit_threshold(replace(drawn, scores=scores), CURVE, target_precision=target)
+    likely = 0.75 * labels + 0.25 * CURVE.probability(scores)
+    precision = {threshold: likely[scores >= threshold].mean() for threshold in scores}
+    highest = max(precision.values())
+    assert found == min(s for s, value in precision.items() if value >= min(target, highest))
+
+
+def test_a_threshold_is_not_taken_for_what_was_right_by_chance() -> None:
+    seen: list[float] = []
+    drawn_towards: list[float] = []
+    for seed in range(40):  # a tenth are matches, as few as an evaluation may have
+        generator = np.random.default_rng(seed)
+        labels = generator.random(1000) < 0.1
+        scores = generator.normal(np.where(labels, 0.8, 0.5), 0.1).clip(-1, 1)
+        pairs = ScoredPairs(scores=scores, is_match=labels)
+        flat = Curve(scores=(0.0,), probabilities=(0.95,))  # expects the target everywhere
+        for found, curve in ((seen, flat), (drawn_towards, fit_curve(pairs))):
+            threshold = fit_threshold(pairs, curve, target_precision=0.95)
+            tails = [norm.sf(threshold, mean, 0.1) for mean in (0.8, 0.5)]
+            found.append(0.1 * tails[0] / (0.1 * tails[0] + 0.9 * tails[1]))
+    assert np.mean(drawn_towards) > np.mean(seen) + 0.003
 
 
 def test_an_unreachable_precision_takes_the_best_there_is() -> None:
-    assert (
-        fit_threshold(pairs_of([0.9, 0.8, 0.7], [False, True, False]), target_precision=0.99) == 0.8
-    )
+    pairs = pairs_of([0.9, 0.8, 0.7], [False, True, False])
+    assert fit_threshold(pairs, CURVE, target_precision=0.99) == 0.8
 
 
 def calibration() -> Calibration:

@@ -91,11 +91,13 @@ def test_both_are_never_worse_than_the_better_one(image_noise: float, text_noise
     assert 0.0001 <= fit.weight <= 0.9999
 
 
+@pytest.mark.slow
 def test_a_modality_of_noise_gets_little_weight() -> None:
     assert fit_fusion_weight(*data(0.3, np.inf)).weight > 0.6
     assert fit_fusion_weight(*data(np.inf, 0.3)).weight < 0.4
 
 
+@pytest.mark.slow
 def test_a_modality_that_only_harms_counts_as_little_as_possible() -> None:
     """The text alone is always right; more than a little of the image makes mistakes."""
     fit = fit_fusion_weight(*data(np.inf, 0.0, query_count=100))

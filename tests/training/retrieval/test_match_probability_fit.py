@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.training.retrieval.drawn_lists import draw_lists
 from twinshelf.training.retrieval.match_probability import (
+    NEVER,
     PRIORS,
     TARGETS,
+    OfferLists,
     match_probabilities,
     match_thresholds,
 )
-from twinshelf.training.retrieval.match_probability_fit import fit_match_model
+from twinshelf.training.retrieval.match_probability_fit import (
+    fit_match_model,
+    least_probabilities,
+)
 
 
 @pytest.mark.parametrize("lead", [0.15, 0.3])
@@ -25,6 +32,22 @@ def test_the_first_match_is_as_often_right_as_claimed(lead: float) -> None:
     claimed = np.mean([found.matches[:, 0].mean() for found in both])
     assert claimed == pytest.approx(lists.is_match[:, 0].mean() / 2, abs=0.04)
     assert np.mean([found.no_match.mean() for found in both]) == pytest.approx(0.5, abs=0.03)
+
+
+def cut_lists(seed: int) -> OfferLists:
+    """Draws long lists and cuts them, so that the right product is often behind their end."""
+    lists = draw_lists(lead=0.15, length=60, seed=seed, offer_count=2000)
+    names = ("scores", "image_weights", "is_match")
+    return replace(lists, **{name: getattr(lists, name)[:, :10] for name in names})
+
+
+@pytest.mark.slow
+def test_no_more_is_claimed_than_lists_find() -> None:
+    model, lists = fit_match_model(cut_lists(6), 0.4), cut_lists(7)
+    assert 0.4 < lists.is_match.any(axis=1).mean() < 0.8
+    found = match_probabilities(lists, [model], 1.0).matches
+    assert found[:, 0].mean() == pytest.approx(lists.is_match[:, 0].mean(), abs=0.03)
+    assert found.sum(axis=1).mean() == pytest.approx(lists.is_match.sum(axis=1).mean(), abs=0.05)
 
 
 @pytest.mark.slow
@@ -57,10 +80,22 @@ def test_thresholds_reach_their_precision_on_other_lists(prior: float) -> None:
 def test_thresholds_rise_with_the_target_from_a_half() -> None:
     table = np.array(fit_match_model(draw_lists(), 0.4).thresholds)
     assert table.shape == (len(PRIORS), len(TARGETS))
-    assert (np.diff(table, axis=1) >= 0).all() and table.min() >= 0.5 and table.max() <= 1
+    assert (np.diff(table, axis=1) >= 0).all() and table.min() >= 0.5
+    hopeless = np.array(fit_match_model(draw_lists(lead=0.0), 0.4).thresholds)
+    assert (hopeless[:, -1] == NEVER).all()
 
 
 @pytest.mark.parametrize("right_count", [0, 20])
 def test_lists_of_one_kind_are_refused(right_count: int) -> None:
     with pytest.raises(ValueError, match="same product and one of another, got 600 lists"):
         fit_match_model(draw_lists(right_count=right_count), 0.4)
+
+
+def test_the_least_probability_is_that_from_which_on_a_target_is_reached() -> None:
+    given = np.linspace(0.5, 1.0, 2001)
+    is_right = np.random.default_rng(0).random(2001) < given
+    found = least_probabilities(given, is_right)
+    for target, least in zip(TARGETS, found, strict=True):
+        # From p to 1 the mean is (1 + p) / 2; the share that was right varies by some hundredths.
+        assert least == pytest.approx(max(0.5, 2 * target - 1), abs=0.04)
+    assert set(least_probabilities(given, ~is_right.astype(bool) & False)) == {NEVER}

@@ -129,15 +129,6 @@ def test_recall_and_accuracy_differ_with_several_relevant_items() -> None:
     assert metrics.accuracy_at(found, 1)[0] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("queries", "ranks"),
-    [([0, 0], [1, 1]), ([0, 0], [2, 1]), ([1, 0], [1, 1]), ([0], [0]), ([5], [1]), ([0, 1], [1])],
-)
-def test_ranks_that_cannot_be_are_refused(queries: list[int], ranks: list[int]) -> None:
-    with pytest.raises(ValueError, match="rank|queries"):
-        RelevantRanks(query_count=2, queries=np.array(queries), ranks=np.array(ranks))
-
-
 def test_pairs_are_those_of_one_group_without_the_query_itself() -> None:
     generator = np.random.default_rng(3)
     queries = [str(number) for number in generator.integers(0, 8, 30)] + [""]

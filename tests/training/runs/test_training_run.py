@@ -105,6 +105,11 @@ def test_a_resumed_run_draws_the_batches_of_the_epochs_that_follow(
         (("--model.image.name=resnet5O",), "timm cannot build 'resnet5O'"),
         (("--model.image.weights=gone.pth",), "no image weights at gone.pth"),
         (("--resume", "--model.embedding_dim=24"), "resume it with the options that it began with"),
+        pytest.param(
+            ("--loop.accelerator=gpu",),
+            "the machine cannot train as `loop` says: No supported gpu backend",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
     ],
 )
 def test_what_cannot_be_begun_leaves_an_earlier_run_as_it_was(
@@ -203,7 +208,7 @@ def test_a_training_that_breaks_off_leaves_no_weights_of_an_earlier_one(
     run.mkdir()
     for name in ("weights.safetensors", "last.ckpt", "calibration.json"):
         (run / name).touch()
-    monkeypatch.setattr(training_run, "build_trainer", lambda *parts, **options: 1 / 0)
+    monkeypatch.setattr(training_run, "begin_tracking", lambda *parts, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(small_config(folder, f"--output={run}"))
     with pytest.raises(FileNotFoundError, match="no weights"):
@@ -211,6 +216,17 @@ def test_a_training_that_breaks_off_leaves_no_weights_of_an_earlier_one(
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         train(small_config(folder, f"--output={run}", "--resume"))
     assert not (run / "calibration.json").exists()
+
+
+def test_a_catalogue_without_photos_is_learnt_by_its_texts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_small_catalogue(tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "images")
+    found = train(small_config(tmp_path, FINISHED)).recall_at_1
+    assert set(found) == {"text"} and found["text"] > 0
+    assert "stays as it was learnt: no training row has a photo" in caplog.text
+    assert load_encoder(tmp_path / "run").model.fusion.plain_weight() == 0.5
 
 
 def test_a_run_without_validation_saves_its_last_epoch(folder: Path) -> None:

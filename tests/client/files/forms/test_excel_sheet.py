@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 
 from tests.client.files.tables import read, write, zipped
+from twinshelf.client.files.forms import zip_archive
 from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.rows import ProductFileError
@@ -93,6 +94,22 @@ def test_a_header_that_comes_again_may_be_in_another_order(tmp_path: Path) -> No
         ("2", "Pan", "", 6),
         ("3", "Pot", "", 7),
     ]
+
+
+def test_signs_that_xml_cannot_hold_are_read(tmp_path: Path) -> None:
+    lines: list[list[object]] = [["sku", "title", "description"]]
+    lines.append(["01", "Mug_x0020_red", "one_x000D_\ntwo _xyz_"])
+    (row,), _, _ = read(_book(tmp_path, {"Products": lines}))
+    assert (row.title, row.description) == ("Mug red", "one\r\ntwo _xyz_")
+
+
+def test_a_workbook_that_would_fill_the_disk_stays_in_its_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zip_archive, "_RATIO_COUNTS_FROM_BYTES", 1 << 16)
+    path = write(tmp_path, zipped({"goods.xlsx": bytes(1 << 20)}), "t.zip")
+    with pytest.raises(ProductFileError, match=r"goods\.xlsx in .* would unpack to 1,048,576"):
+        read(path)
 
 
 def test_a_workbook_in_an_archive_is_read(tmp_path: Path) -> None:

@@ -107,11 +107,52 @@ def test_a_price_that_only_parts_have_is_that_of_the_first(
     assert [(row.title, row.price) for row in rows] == [("Mug", 5)] * 2
 
 
+def test_photos_of_variants_come_behind_those_of_the_product(tmp_path: Path) -> None:
+    variants = [{"id": 5, "price": "3.00", "featured_image": {"src": "http://a.b/5.jpg"}}]
+    products = [
+        {"id": n, "title": "Lamp", "images": [{"src": f"http://a.b/{n}.jpg"}], "variants": variants}
+        for n in (1, 2)
+    ]
+    rows, _, _ = read(write(tmp_path, json.dumps({"products": products}), "t.json"))
+    names = [[photo.name for photo in row.photos] for row in rows]
+    assert names == [
+        ["http://a.b/1.jpg", "http://a.b/5.jpg"],
+        ["http://a.b/2.jpg", "http://a.b/5.jpg"],
+    ]
+
+
+def test_attributes_of_magento_are_fields(tmp_path: Path) -> None:
+    told = {"description": "Soft", "special_price": "4.50", "image": "/b/m.jpg", "has_options": "0"}
+    pairs = [{"attribute_code": code, "value": value} for code, value in told.items()]
+    items = [
+        {"id": n, "sku": f"M-{n}", "name": "Mug", "price": 5, "custom_attributes": pairs}
+        for n in (1, 2)
+    ]
+    (row, _), _, _ = read(write(tmp_path, json.dumps({"items": items}), "t.json"))
+    assert (row.description, row.price, row.photos[0].name) == ("Soft", 4.5, "/b/m.jpg")
+
+
+def test_a_number_of_the_shop_comes_before_an_address_of_json_ld(tmp_path: Path) -> None:
+    items = [{"@type": "Product", "@id": f"http://a.b/{n}#p", "sku": f"S{n}"} for n in (1, 2)]
+    for own, expected in ((items, "S1"), ([{**i, "sku": None} for i in items], "http://a.b/1#p")):
+        products = [{k: v for k, v in each.items() if v} | {"name": "Mug"} for each in own]
+        rows, _, _ = read(write(tmp_path, json.dumps(products), "t.json"))
+        assert rows[0].product_id == expected
+
+
 def test_an_answer_that_is_called_body_is_no_description(tmp_path: Path) -> None:
     items = [{"itemId": n, "displayName": f"Mug {n}", "listPrice": 5} for n in (1, 2)]
     answer = {"status": 200, "headers": {"a": "b"}, "body": {"result": {"items": items}}}
     rows, _, _ = read(write(tmp_path, json.dumps(answer), "t.json"))
     assert [(row.product_id, row.title) for row in rows] == [("1", "Mug 1"), ("2", "Mug 2")]
+
+
+def test_an_answer_that_a_gateway_passes_on_as_text_is_read(tmp_path: Path) -> None:
+    items = [{"id": f"a{n}", "title": f"Mug {n}", "price": 5} for n in (1, 2)]
+    for within in ({"products": items}, {"items": items}, items):
+        answer = {"statusCode": 200, "headers": {"a": "b"}, "body": json.dumps(within)}
+        rows, _, _ = read(write(tmp_path, json.dumps(answer), "t.json"))
+        assert [(row.product_id, row.title) for row in rows] == [("a1", "Mug 1"), ("a2", "Mug 2")]
 
 
 def test_products_under_headings_are_read(tmp_path: Path) -> None:

@@ -110,11 +110,14 @@ def test_an_opendocument_table_is_read(tmp_path: Path) -> None:
         '<?xml version="1.0"?><office:document-content xmlns:office="urn:opendocument:office">'
         f'<t:table t:name="Goods">{rows_of}</t:table></office:document-content>'
     )
-    path = write(tmp_path, zipped({"mimetype": OPEN_TABLE, "content.xml": content}), "t.ods")
-    assert open_table(path).form == "ODS, table 'Goods'"
-    rows, _, _ = read(path)
-    assert _texts(rows) == [("01", "Mug", 1024.5), ("02", "Pan", 5.5)]
-    assert [row.brand for row in rows] == ["Acme", "Acme"]
+    flat = content.replace("office:document-content", "office:document")
+    write(tmp_path, flat.replace('"urn:open', '"urn:oasis:names:tc:open'), "t.fods")
+    write(tmp_path, zipped({"mimetype": OPEN_TABLE, "content.xml": content}), "t.ods")
+    for path in (tmp_path / "t.ods", tmp_path / "t.fods"):
+        assert open_table(path).form == "ODS, table 'Goods'"
+        rows, _, _ = read(path)
+        assert _texts(rows) == [("01", "Mug", 1024.5), ("02", "Pan", 5.5)]
+        assert [row.brand for row in rows] == ["Acme", "Acme"]
 
 
 @pytest.mark.parametrize(

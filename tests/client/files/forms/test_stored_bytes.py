@@ -110,6 +110,8 @@ def test_of_several_tables_in_an_archive_that_of_products_is_read(
         (b"// Goods\nexport const GOODS: Good[] = [\n{ title: 'Mug' },\n];", "JavaScript"),
         (b'module.exports = [{"id": 1}]', "JavaScript"),
         (b'callback({"products": []});', "JavaScript"),
+        (b"\x03\x7c\x03\x0c\x02\0\0\0\x61\0\x1f\0NAME", "dBase table"),
+        (b'ID;PWXL;N;E\nP;PGeneral\nC;Y1;X1;K"sku"\nE\n', "SYLK table"),
         (b"MIME-Version: 1.0\nContent-Type: text/html\n\n<html>", "web archive"),
         (b"BEGIN:VCARD\nFN:Mug\nEND:VCARD\n", "list of cards"),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.client.files.tables import read, write
@@ -102,6 +104,25 @@ def test_lines_that_are_no_utf_8_are_read_as_what_they_look_like(tmp_path: Path)
     assert "no UTF-8 and read as cp1251" in table.encoding_doubt
     titles = [row.cells["title"] for row in table.rows(["title"]) if isinstance(row, CellRow)]
     assert titles[-1] == "Чайник заварочный стеклянный 2"
+
+
+def test_letters_that_were_read_wrongly_are_mended_in_each_kind_of_file(tmp_path: Path) -> None:
+    spoilt = "Größe L".encode().decode("cp1252")
+    pq.write_table(pa.table({"id": ["1"], "title": [spoilt]}), tmp_path / "t.parquet")
+    write(tmp_path, f'[{{"id": "1", "title": "{spoilt}"}}]', "t.json")
+    for name in ("t.parquet", "t.json"):
+        assert [row.title for row in read(tmp_path / name)[0]] == ["Größe L"]
+
+
+@pytest.mark.parametrize("name", ["t.xml", "t.html"])
+def test_the_encoding_of_markup_can_be_given(tmp_path: Path, name: str) -> None:
+    cells = "".join(f"<tr><td>{n}</td><td>Šálek</td></tr>" for n in (1, 2))
+    page = f"<html><table><tr><th>id</th><th>title</th></tr>{cells}</table></html>"
+    good = "".join(f"<item><id>{n}</id><title>Šálek</title></item>" for n in (1, 2))
+    text = page if name == "t.html" else f"<?xml version='1.0'?><a>{good}</a>"
+    options = ReadOptions(form=TableForm(encoding="iso8859_2"))
+    rows, _, findings = read(write(tmp_path, text.encode("iso8859_2"), name), options)
+    assert [row.title for row in rows] == ["Šálek"] * 2 and not findings
 
 
 @pytest.mark.parametrize("given", ["utf-8", "ascii"])

@@ -184,7 +184,21 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=Item.id,title=ItemTexts.name1,description=ItemTexts.description"),
         ("sku,title,Prodejní cena A,Prodejní cena s DPH",
          "product_id=sku,title=title,price=Prodejní cena s DPH"),
-        ("sku,Nome fornitore,Product Title,Nome da marca", "product_id=sku,title=Product Title"),
+        ("ID,タイプ,名前,説明,通常価格,カテゴリー",
+         "product_id=ID,title=名前,description=説明,category=カテゴリー,price=通常価格"),
+        ("Vörunúmer,Vöruheiti,Verð með VSK,Flokkur",
+         "product_id=Vörunúmer,title=Vöruheiti,category=Flokkur,price=Verð með VSK"),
+        ("পণ্য কোড,পণ্যের নাম,বিবরণ,মূল্য,ব্র্যান্ড,ছবি",
+         "product_id=পণ্য কোড,title=পণ্যের নাম,description=বিবরণ,brand=ব্র্যান্ড,price=মূল্য,images=ছবি"),
+        ("Шифра,Назив на производ,Цена со ДДВ",
+         "product_id=Шифра,title=Назив на производ,price=Цена со ДДВ"),
+        ("EAN,NL_Title_Short,Κατηγορίες,Cijena sa PDV-om,product_desc",
+         "product_id=EAN,title=NL_Title_Short,description=product_desc,category=Κατηγορίες,"
+         "price=Cijena sa PDV-om"),
+        ("Référence interne,Product name bold,price",
+         "product_id=Référence interne,title=Product name bold,price=price"),
+        ("sku,Nome fornitore,Product Title,Nome da marca",
+         "product_id=sku,title=Product Title,brand=Nome da marca"),
     ],
 )  # fmt: skip
 def test_usual_names_are_known(header: str, mapping: str) -> None:

@@ -34,8 +34,10 @@ from twinshelf.client.files.names.price_names import distance_from_paid
         "Verkoopprijs,Kostprijs", "Adviesprijs,Kostprijs", "Utpris inkl. mva,Innpris",
         "Bruttó eladási ár,Nettó eladási ár,Beszerzési ár", "零售价,进货价", "Now,Was",
         "Trendyol'da Satılacak Fiyat,Piyasa Satış Fiyatı", "Gold price,Old price",
-        "Gross,Net", "p_price,p_priceNoTax", "Harga Jual,Harga Modal", "Giá lẻ,Giá vốn,Giá gốc",
+        "MSRP,Cost", "PU TTC,PU HT", "RRP inc GST,Cost ex GST", "零售价(元),出厂价", "Gross,Net",
+        "p_price,p_priceNoTax", "Harga Jual,Harga Modal", "Giá lẻ,Giá vốn,Giá gốc",
         "Λιανική Τιμή,Χονδρική Τιμή", "Minorista,Mayorista", "السعر,سعر الجملة",
+        "Cena (z podatkiem),Cena (bez podatku)",
         "ราคาขายปลีก,ราคาทุน", "سعر البيع بالتجزئة,سعر التكلفة",
     ],
 )  # fmt: skip
@@ -50,8 +52,10 @@ def test_the_price_to_be_paid_comes_before_others_in_either_order(prices: str) -
     ["Цена со скидкой,Цена до скидки", "Ціна зі знижкою,Стара ціна", "할인가격,정상가격",
      "İndirimli Satış Fiyatı,Eski Fiyat", "セール価格,通常価格", "优惠价格,原价",
      "price_after_discount,price_before_discount", "salePriceEUR,priceEUR",
+     "Tarif promo,Tarif régulier", "Prezzo in offerta,Prezzo di listino",
      "DiscountedSellingPrice,SellingPrice", "السعر المخفض,سعر المنتج",
-     "Harga Diskon,Harga Normal", "Giá khuyến mãi,Giá gốc", "ราคาพิเศษ,ราคาปกติ"],
+     "Harga Diskon,Harga Normal", "Giá khuyến mãi,Giá gốc", "ราคาพิเศษ,ราคาปกติ",
+     "price_discounted_eur,price_regular_eur", "price_special,price", "price_sale,price_full"],
 )  # fmt: skip
 def test_the_price_of_a_sale_comes_before_that_which_was_asked(tmp_path: Path, prices: str) -> None:
     for header, cells in ((prices, "15,20"), (",".join(reversed(prices.split(","))), "20,15")):
@@ -60,7 +64,7 @@ def test_the_price_of_a_sale_comes_before_that_which_was_asked(tmp_path: Path, p
 
 
 def test_another_price_that_is_alone_is_read() -> None:
-    for name in ("Цена до скидки", "precio sin IVA", "Prix HT", "cost_price", "standard_price"):
+    for name in ("Цена до скидки", "precio sin IVA", "Prix HT", "cost_price", "Net list price"):
         assert map_columns("t.csv", ["default_code", "title", name], {})["price"] == (name,)
 
 

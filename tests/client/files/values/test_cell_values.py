@@ -6,6 +6,7 @@ import pytest
 
 from twinshelf.client.files.values.cell_values import (
     attributes_of,
+    nested_within,
     object_of,
     present_text_of,
     text_of,
@@ -41,7 +42,9 @@ def test_an_error_of_a_table_program_is_absent_in_its_language(cell: str) -> Non
         assert present_text_of(text) == text
 
 
-@pytest.mark.parametrize("cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N"])
+@pytest.mark.parametrize(
+    "cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N", "[NULL]"]
+)
 def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
     assert present_text_of(cell) == ""
     assert present_text_of("Nullify") == "Nullify"
@@ -85,6 +88,11 @@ def test_what_is_no_object_is_refused(cell: str) -> None:
         [{"name": "a", "options": ["x"]}, {"key": "n", "value": "5"}],
         "a: x; n: 5",
         "a=x|n=5",
+        "a: x\nn: 5\n",
+        "a: x, n: 5",
+        ["a: x", "n=5"],
+        '["a: x", "n: 5"]',
+        '{"a": "x",\t"n": "5\n"}',
     ],
 )
 def test_attributes_come_in_many_forms(cell: object) -> None:
@@ -94,6 +102,16 @@ def test_attributes_come_in_many_forms(cell: object) -> None:
 @pytest.mark.parametrize("cell", [None, "", " ", float("nan"), "{}", {}, [], "null"])
 def test_absent_attributes_are_empty(cell: object) -> None:
     assert attributes_of(cell) == ({}, 0)
+
+
+def test_what_is_no_pair_belongs_to_the_value_before_it() -> None:
+    text = "Care: wash, dry\nat 30 degrees; Size: 10:20, 5:3, M"
+    assert attributes_of(text) == ({"Care": "wash, dry\nat 30 degrees", "Size": "10:20, 5:3, M"}, 0)
+
+
+def test_a_list_of_very_many_in_pythons_way_is_a_text() -> None:
+    assert nested_within("[1" + ",1" * 100 + ",]") == [1] * 101
+    assert nested_within("[1" + ",1" * 200_000 + ",]") is None
 
 
 def test_nested_attributes_are_left_out_and_counted() -> None:

@@ -47,7 +47,11 @@ def test_photos_that_are_nested_without_end_are_refused() -> None:
         ({"MIME": [{"MIME_TYPE": "application/pdf", "S": "a.pdf"}, {"S": "b.jpg"}]}, ["b.jpg"]),
         ([{"shop": "A", "images": [{"variant": "MAIN", "link": "//x.y/a"}]}], ["//x.y/a"]),
         ("https://x.y/a.jpg~https://x.y/b.jpg", ["https://x.y/a.jpg", "https://x.y/b.jpg"]),
+        ("s3://x/a.jpg,s3://x/b.jpg", ["s3://x/a.jpg", "s3://x/b.jpg"]),
+        ("file:///x/a.jpg", ["file:///x/a.jpg"]),
         ('<p><img alt="" src="//x.y/a"><img src=b.jpg></p>', ["//x.y/a", "b.jpg"]),
+        ('=IMAGE("https://x.y/a"; 1)', ["https://x.y/a"]),
+        ("https:\\/\\/x.y\\/a.jpg", ["https://x.y/a.jpg"]),
     ],
 )
 def test_names_are_parted(cell: object, names: list[str]) -> None:
@@ -92,6 +96,9 @@ def test_photos_of_the_wrong_size_are_refused(
 def test_photos_come_as_other_programs_write_them() -> None:
     written = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(80)).decode()
     assert photos_of(written)[0].data.startswith(b"\xff\xd8\xff")
+    for spelled in ("\\xffd8ffe0", "0xFFD8FFE0", "b'\\xff\\xd8\\xff\\xe0'"):
+        assert [each.data for each in photos_of(spelled)] == [b"\xff\xd8\xff\xe0"]
+    assert [each.is_url for each in photos_of("s3://x/a.jpg;file:///a.jpg;b.jpg")] == [1, 0, 0]
     assert photos_of("\\N") == []
     named = [each.name for each in photos_of("{https://a/1.jpg,https://a/2.jpg}")]
     assert named == ["https://a/1.jpg", "https://a/2.jpg"]
@@ -106,7 +113,8 @@ def test_a_photo_is_found_however_its_name_is_spelled(
     (tmp_path / "g").mkdir()
     path = tmp_path / "g" / unicodedata.normalize(form, "grün.jpg")
     path.write_bytes(b"x")
-    for name in ("g/grün.jpg", unicodedata.normalize("NFD", "g/grün.jpg"), "/g/grün.jpg"):
+    spelled = unicodedata.normalize("NFD", "g/grün.jpg")
+    for name in ("g/grün.jpg", spelled, "/g/grün.jpg", "g/gr%C3%BCn.jpg"):
         assert PhotoFiles([tmp_path]).find(name) == path
 
 

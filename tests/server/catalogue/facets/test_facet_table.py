@@ -8,7 +8,7 @@ import pytest
 from tests.server.catalogue.random_facets import random_filter, random_record
 from twinshelf.server.catalogue.facets import attribute_table
 from twinshelf.server.catalogue.facets.facet_table import Facets, FacetTable
-from twinshelf.server.catalogue.product_filter import PriceBetween, is_allowed
+from twinshelf.server.catalogue.product_filter import AttributeIn, PriceBetween, is_allowed
 from twinshelf.server.catalogue.product_record import ProductRecord
 
 
@@ -46,6 +46,7 @@ def changed_table(rng: np.random.Generator) -> tuple[FacetTable, dict[int, Produ
 @pytest.mark.slow
 def test_filters_allow_what_asking_every_product_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attribute_table, "_LEAST_GONE", 50)  # so that gone ones are dropped often
+    monkeypatch.setattr(attribute_table, "_LOWEST_BITS", 2)  # so that many share them
     rng = np.random.default_rng(3)
     table, expected = changed_table(rng)
     assert allowed_numbers(table, list(expected), None) == set(expected)
@@ -87,3 +88,23 @@ def test_an_unknown_number_has_no_row_of_another() -> None:
     allowed = table.allow(PriceBetween())
     rows = allowed.find_rows(np.array([1, 5, 7, 9, 11]))
     assert allowed.mask.take(rows, mode="clip").tolist() == [False, True, False, True, False]
+
+
+def test_a_filter_of_many_values_compares_few_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = {
+        n: ProductRecord(product_id=f"p{n}", attributes={"ean": f"{n}", "colour": "red"})
+        for n in range(1, 20_001)
+    }
+    table = FacetTable()
+    table.append(Facets.of(records))
+    wanted = set(range(5, 20_000, 20))
+    isin, sizes = np.isin, []
+
+    def count(elements: np.ndarray, some: np.ndarray) -> np.ndarray:
+        sizes.append(len(elements))
+        return isin(elements, some)
+
+    monkeypatch.setattr("numpy.isin", count)
+    values = frozenset(f"{n}" for n in wanted)
+    assert allowed_numbers(table, list(records), AttributeIn(name="ean", values=values)) == wanted
+    assert max(sizes) < 2_500  # of 40,000: who writes waits as long

@@ -33,6 +33,7 @@ def removed(number: int) -> Write:
 
 def test_what_is_written_while_the_table_is_read_is_caught_up_with() -> None:
     served = ServedFacets()
+    served.begin()
     served.learn([written(1, "Acme"), written(2, "Acme"), written(3, "Globex")])
     served.learn([removed(2), written(4, "Acme"), removed(4), written(5, "Acme")])
     # What a reader sees that began between the two: 2 is gone in the end, 3 and 5 are not there.
@@ -57,6 +58,35 @@ def test_a_table_of_mostly_removed_products_is_thrown_away(
     assert served.table is not None
     served.learn([removed(3)])
     assert served.table is None
+
+
+def test_a_table_of_texts_that_no_product_has_any_more_is_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(facet_table, "_LEAST_REMOVED", 3)
+    served = ServedFacets()
+    served.publish(FacetTable())
+    for number in range(4):
+        served.learn([written(1, f"brand {number}")])
+    assert served.table is not None
+    served.learn([written(1, "brand 4")])
+    assert served.table is None
+
+
+def test_while_nobody_reads_a_table_nothing_is_remembered_for_it() -> None:
+    served = ServedFacets()
+    served.learn([written(number, "Acme") for number in range(10)])  # nobody filters for weeks
+    assert served._since is None
+    served.begin()
+    served.learn([written(10, "Acme")])
+    served.give_up()
+    assert served._since is None
+    served.begin()
+    served.learn([written(11, "Acme")])
+    served.publish(FacetTable())
+    assert served._since is None
+    assert served.table is not None
+    assert served.table.allow(ACME).count == 1
 
 
 def test_a_table_that_failed_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -15,5 +14,4 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """What keeps the catalogues of this test."""
     if request.param == "sqlite":
         return Engine(place=str(tmp_path))
-    host = request.getfixturevalue("milvus_server")
-    return Engine(place=f"milvus://{host}/groups_{uuid4().hex}")
+    return Engine(place=request.getfixturevalue("milvus_place"))

@@ -23,13 +23,11 @@ from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueUnavailableError
 from twinshelf.training.evaluation.embedded_products import EmbeddedProducts
 from twinshelf.training.grouping.components import form_groups
-from twinshelf.training.grouping.evidence import (
-    accepted_edges,
-    gather_evidence,
-    without_clashes,
-)
+from twinshelf.training.grouping.edges import unite
+from twinshelf.training.grouping.evidence import gather_evidence, without_clashes
 from twinshelf.training.grouping.grouping_config import GroupingConfig
 from twinshelf.training.retrieval.calibration import Calibration, Curve
 from twinshelf.training.retrieval.embeddings import ProductEmbeddings
@@ -127,7 +125,7 @@ def batch_groups(
     evidence = gather_evidence(
         products, calibration=CALIBRATION, fusion_weight=contract.fusion_weight, config=config
     )
-    edges = without_clashes(accepted_edges(evidence, CALIBRATION.thresholds), titles)
+    edges = without_clashes(unite(list(evidence.values())), titles)
     numbers: list[int] = form_groups(edges, len(products), config).numbers.tolist()
     return numbers
 
@@ -153,8 +151,13 @@ class Engine:
 async def settle(catalogue: GroupedCatalogue) -> None:
     """Groups all that was written, beside the catalogue's own thread."""
     async with asyncio.timeout(60):
-        while await catalogue.groups.pending_count():
-            await asyncio.to_thread(catalogue._grouping.group_some)
+        while True:
+            try:
+                if not await catalogue.groups.pending_count():
+                    return
+                await asyncio.to_thread(catalogue._grouping.group_some)
+            except CatalogueUnavailableError:  # Milvus shows a part of what it holds
+                await asyncio.sleep(0.1)
 
 
 async def groups_of(catalogue: GroupedCatalogue) -> dict[int, Group]:

@@ -139,6 +139,20 @@ async def test_further_photos_leave_the_groups_as_they_are(
         assert await partition(catalogue) == expected
 
 
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_further_photo_ties_in_no_order(
+    engine: Engine, generator: np.random.Generator, order: int
+) -> None:
+    plain, shown = family(generator, 1)[0], family(generator, 2)[1]
+    (vector,) = plain.vectors
+    (other,) = shown.vectors
+    both = replace(other, further_images=vector.vector[np.newaxis, :16])
+    async with grouping(engine) as catalogue:
+        for product in [plain, replace(shown, vectors=(both,))][::order]:
+            await write(catalogue, [product])
+            assert await partition(catalogue) == set()
+
+
 async def test_deleted_products_leave_and_the_last_one_keeps_the_group(
     engine: Engine, generator: np.random.Generator
 ) -> None:
@@ -237,6 +251,7 @@ async def test_a_new_encoder_leaves_the_numbers_alone(
         assert len(await catalogue.groups.events_after(None, 0, 1000)) == event_count
 
 
+@pytest.mark.slow
 async def test_a_switch_of_encoders_groups_anew_and_leaves_the_numbers_alone(
     engine: Engine, generator: np.random.Generator
 ) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twinshelf.server.catalogue.index.graph import IndexSettings, MappedGraph
+from twinshelf.server.catalogue.index.graph import IndexConfig, MappedGraph
 from twinshelf.server.catalogue.index.graph_build import BuildStoppedError, GraphPlan, build_graph
 
-SETTINGS = IndexSettings(slot_count=2, build_thread_count=8)
+SETTINGS = IndexConfig(slot_count=2, build_thread_count=8)
 COUNT, DIMENSION = 1500, 16
 
 
@@ -27,7 +27,7 @@ def mapped(
     path: Path,
     base: MappedGraph | None = None,
     base_count: int = 0,
-    settings: IndexSettings = SETTINGS,
+    settings: IndexConfig = SETTINGS,
     stopped: threading.Event | None = None,
 ) -> MappedGraph:
     stored = path.with_suffix(".vectors")
@@ -60,6 +60,7 @@ def test_a_parallel_build_loses_no_vector(tmp_path: Path) -> None:
     assert not missing(mapped(rows, tmp_path / "graph"), rows)
 
 
+@pytest.mark.slow
 def test_a_graph_that_was_extended_holds_old_and_new(tmp_path: Path) -> None:
     rows = vectors(1)
     base = mapped(rows[:1000], tmp_path / "base")

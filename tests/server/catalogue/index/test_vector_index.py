@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from twinshelf.server.catalogue.facets.facet_table import Facets, FacetTable
-from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph import IndexConfig
 from twinshelf.server.catalogue.index.segment import Segment
 from twinshelf.server.catalogue.index.vector_index import VectorIndex
 from twinshelf.server.catalogue.product_filter import PriceBetween
@@ -22,8 +22,8 @@ from twinshelf.server.catalogue.product_record import (
     vector_keys,
 )
 
-GRAPH = IndexSettings(exact_limit=0, scanned_per_found=0)
-BOTH_WAYS = pytest.mark.parametrize("settings", [IndexSettings(), GRAPH], ids=["exact", "graph"])
+GRAPH = IndexConfig(exact_limit=0, scanned_per_found=0)
+BOTH_WAYS = pytest.mark.parametrize("settings", [IndexConfig(), GRAPH], ids=["exact", "graph"])
 
 
 def unit_rows(rng: np.random.Generator, count: int, dimension: int = 24) -> np.ndarray:
@@ -61,7 +61,7 @@ def best(index: VectorIndex, query: np.ndarray, count: int, now: int = 10) -> li
 
 
 @BOTH_WAYS
-def test_the_nearest_are_found_in_segment_and_delta(settings: IndexSettings) -> None:
+def test_the_nearest_are_found_in_segment_and_delta(settings: IndexConfig) -> None:
     rng = np.random.default_rng(0)
     rows = unit_rows(rng, 700)
     index = VectorIndex(24, settings)
@@ -87,7 +87,7 @@ def test_fewer_vectors_than_asked_for_come_without_padding() -> None:
 
 @BOTH_WAYS
 def test_retired_vectors_are_never_returned_however_thick_they_lie(
-    settings: IndexSettings,
+    settings: IndexConfig,
 ) -> None:
     rng = np.random.default_rng(2)
     rows = unit_rows(rng, 300)
@@ -133,7 +133,7 @@ def test_merging_keeps_what_lives_and_what_died_meanwhile_stays_dead() -> None:
 
 def test_a_merge_is_due_when_dead_or_new_vectors_are_many() -> None:
     rows = unit_rows(np.random.default_rng(5), 100)
-    settings = IndexSettings(churn_share=0.3, churn_floor=10, merge_floor=150)
+    settings = IndexConfig(churn_share=0.3, churn_floor=10, merge_floor=150)
     index = VectorIndex(24, settings)
     index.add(table(rows))
     index.retire(keys(range(1, 31)), change=1)
@@ -147,6 +147,7 @@ def test_a_merge_is_due_when_dead_or_new_vectors_are_many() -> None:
     assert index.needs_merge
 
 
+@pytest.mark.slow
 def test_searches_of_many_threads_agree_while_vectors_are_added() -> None:
     rng = np.random.default_rng(6)
     rows = unit_rows(rng, 900)
@@ -197,7 +198,7 @@ def test_keys_tell_product_photo_and_version_and_stay_positive() -> None:
 def filtered_index(rng: np.random.Generator) -> tuple[VectorIndex, FacetTable, np.ndarray]:
     """Makes an index with a graph, of products whose price is their number."""
     rows = unit_rows(rng, 3000)
-    index = VectorIndex(24, IndexSettings(exact_limit=100, scanned_per_found=1))
+    index = VectorIndex(24, IndexConfig(exact_limit=100, scanned_per_found=1))
     index.add(table(rows))
     facets = FacetTable()
     facets.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,21 @@ def test_replicas_are_read_and_one_is_the_default() -> None:
         )
 
 
+def test_tls_and_the_file_of_the_token_are_read() -> None:
+    def read(options: str) -> MilvusAddress | None:
+        return MilvusAddress.parse(str(Path(f"milvus://db:19530/shop?{options}")))
+
+    plain = MilvusAddress(uri="http://db:19530", name="shop", is_lite=False)
+    sure = replace(plain, uri="https://db:19530")
+    token, ca = Path("/run/a key"), Path("/etc/ca.pem")
+    assert read("token_file=/run/a%20key") == replace(plain, token_file=token)
+    assert read("tls=1&replicas=2") == replace(sure, replica_count=2)
+    assert read("ca_file=/etc/ca.pem") == replace(sure, ca_file=ca)
+    assert read("tls=1&token_file=/run/a%20key&ca_file=/etc/ca.pem") == replace(
+        sure, ca_file=ca, token_file=token
+    )
+
+
 def test_a_folder_is_no_address() -> None:
     assert MilvusAddress.parse(".cache/catalogue") is None
     assert MilvusAddress.parse("/data/milvus") is None
@@ -42,6 +58,11 @@ def test_a_folder_is_no_address() -> None:
         "milvus://db:1/9-lives",
         "milvus://db:1/shop?replicas=0",
         "milvus://db:1/shop?shards=2",
+        "milvus://db:1/shop?",
+        "milvus://db:1/shop?tls=0",
+        "milvus://db:1/shop?tls",
+        "milvus://db:1/shop?replicas=2&token_file=",
+        "milvus://user:secret@db:1/shop",
     ],
 )
 def test_half_an_address_is_refused(text: str) -> None:

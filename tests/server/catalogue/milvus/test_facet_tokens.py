@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import numpy as np
@@ -15,7 +16,13 @@ from twinshelf.server.catalogue.milvus.facet_tokens import (
     stored_price,
     value_of,
 )
-from twinshelf.server.catalogue.product_filter import AllOf, AnyOf, PriceBetween, is_allowed
+from twinshelf.server.catalogue.product_filter import (
+    AllOf,
+    AnyOf,
+    NoneOf,
+    PriceBetween,
+    is_allowed,
+)
 from twinshelf.server.catalogue.product_record import ProductRecord
 
 
@@ -60,3 +67,16 @@ def test_a_full_value_is_left_out_and_others_stay() -> None:
         expression = expression_without(field, [value])
         assert not holds(expression, big)
         assert holds(expression, other)
+
+
+@pytest.mark.parametrize("kind", [AllOf, AnyOf, NoneOf])
+def test_no_more_than_two_conditions_stand_in_a_row(
+    kind: type[AllOf] | type[AnyOf] | type[NoneOf],
+) -> None:
+    conditions = tuple(PriceBetween(least=float(number)) for number in range(99))
+    expression = filter_expression(kind(filters=conditions))
+    chains = [n for n in ast.walk(ast.parse(expression)) if isinstance(n, ast.BoolOp)]
+    assert len(chains) == len(conditions) - 1
+    assert {len(chain.values) for chain in chains} == {2}
+    record = ProductRecord(product_id="p", price=0.5)
+    assert holds(expression, record) == is_allowed(record, kind(filters=conditions))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -38,9 +37,9 @@ def fail(*_: object) -> None:
 
 
 @pytest.fixture
-def engine(milvus_server: str) -> Engine:
+def engine(milvus_place: str) -> Engine:
     """A catalogue on the server."""
-    return Engine(place=f"milvus://{milvus_server}/groups_{uuid4().hex}")
+    return Engine(place=milvus_place)
 
 
 async def test_two_servers_form_the_groups_of_all_and_either_may_change_them(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ import numpy as np
 import pytest
 
 from tests.server.catalogue.conftest import MILVUS
+from tests.server.catalogue.milvus.conftest import EMBEDDING, found
 from tests.server.catalogue.products import (
     CONTRACT,
     made_by,
     new_product,
-    query_of,
     random_embedding,
 )
 from tests.server.fake_encoder import make_contract
+from twinshelf.server.catalogue.milvus import milvus_catalogue, upkeep
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.changes import ChangeWindow
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row
@@ -28,32 +28,13 @@ from twinshelf.server.catalogue.milvus.counts import Counts
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
 from twinshelf.server.catalogue.product_record import ProductRecord
 from twinshelf.server.errors import CatalogueUnavailableError
 
 pytestmark = pytest.mark.milvus
 RNG = np.random.default_rng(0)
-EMBEDDING = random_embedding(RNG)
 OTHER = make_contract("second", 2)
-
-
-@pytest.fixture
-async def catalogue(tmp_path: Path) -> AsyncIterator[MilvusCatalogue]:
-    """A catalogue with one product, which one thread searches."""
-    address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
-    assert address is not None
-    settings = replace(MILVUS, look_interval_s=3600, orphan_interval_s=3600)
-    opened = MilvusCatalogue(address, reader_count=1, settings=settings)
-    await opened.use_encoder(CONTRACT)
-    await opened.upsert(new_product("p", EMBEDDING))
-    yield opened
-    await opened.close()
-
-
-async def found(catalogue: MilvusCatalogue) -> list[str]:
-    """Returns the identifiers of the products that are found."""
-    page = await catalogue.search(query_of(EMBEDDING))
-    return [hit.product.record.product_id for hit in page.hits]
 
 
 async def test_a_product_is_found_however_many_writes_of_it_were_cut_off(
@@ -165,3 +146,78 @@ async def test_a_query_of_an_encoder_that_was_dropped_is_no_sample(
     await catalogue.encoders.drop(OTHER.digest)
     catalogue._upkeep.sample_recall()
     assert np.isnan(catalogue.live_recall)
+
+
+async def test_a_write_does_not_wait_for_the_collection_of_another_encoder(
+    catalogue: MilvusCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, create = threading.Event(), MilvusConnection.create
+
+    def create_slowly(*values: Any) -> None:
+        end.wait()
+        create(*values)
+
+    monkeypatch.setattr(MilvusConnection, "create", create_slowly)
+    opening = asyncio.ensure_future(catalogue.open_index(OTHER))
+    try:
+        async with asyncio.timeout(20):
+            await asyncio.sleep(0.05)
+            await catalogue.upsert(new_product("q", EMBEDDING))
+    finally:
+        end.set()
+        await opening
+
+
+async def test_other_writes_pass_between_the_steps_of_a_long_deletion(
+    catalogue: MilvusCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"d{number}" for number in range(9)]
+    await asyncio.gather(*(catalogue.upsert(new_product(each, EMBEDDING)) for each in ids))
+    monkeypatch.setattr(milvus_catalogue, "PART_LIMIT", 2)
+    deleting = asyncio.ensure_future(catalogue.delete([*ids, *ids, "unknown"]))
+    await asyncio.sleep(0)
+    await catalogue.upsert(new_product("q", EMBEDDING))
+    assert not deleting.done()
+    deleted = await deleting
+    assert (len(deleted.removed), deleted.missing) == (9, ("unknown",))
+    assert sorted(await found(catalogue)) == ["p", "q"]
+
+
+async def test_no_photo_stays_of_a_deletion_that_was_cut_off_and_repeated(
+    catalogue: MilvusCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise CatalogueUnavailableError("Milvus is away")
+
+    await catalogue.upsert(replace(new_product("p", EMBEDDING), thumbnail=b"jpeg"))
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteBatch, "_write_thumbnails", fail)
+        with pytest.raises(CatalogueUnavailableError):
+            await catalogue.delete(["p"])
+    assert (await catalogue.delete(["p"])).missing == ("p",)
+    assert await catalogue.thumbnail("p") is None
+
+
+async def test_products_that_cannot_be_counted_hold_up_neither_health_nor_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
+    assert address is not None
+    settings = replace(MILVUS, look_interval_s=0.01)
+    catalogue = MilvusCatalogue(address, reader_count=1, settings=settings)
+    await catalogue.use_encoder(CONTRACT)
+    try_count = 0
+
+    def take_too_long(*_: object, **__: object) -> bool:
+        nonlocal try_count
+        try_count += 1
+        raise CatalogueUnavailableError("Milvus takes too long to count")
+
+    monkeypatch.setattr(upkeep, "_COUNTING_SHARE", 1e9)  # it counts with every look
+    monkeypatch.setattr(Counts, "refresh", take_too_long)
+    problems = set()
+    for _ in range(50):
+        await asyncio.sleep(0.02)
+        problems.add(catalogue.problem)
+    assert (try_count, problems) == (1, {None})
+    await catalogue.close()

@@ -16,7 +16,9 @@ from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.milvus.orphans import Orphans
-from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings
+from twinshelf.server.catalogue.milvus.product_rows import product_key
+from twinshelf.server.catalogue.milvus.stored import StoredRows
+from twinshelf.server.catalogue.milvus.upkeep import MilvusConfig
 from twinshelf.server.errors import CatalogueUnavailableError
 
 pytestmark = pytest.mark.milvus
@@ -55,6 +57,26 @@ async def test_only_old_vectors_that_no_product_names_are_removed(
     await catalogue.close()
 
 
+@pytest.mark.parametrize("shows_older_rows", [False, True])
+async def test_no_vectors_are_removed_for_rows_that_a_query_node_has_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shows_older_rows: bool
+) -> None:
+    address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
+    assert address is not None
+    catalogue = MilvusCatalogue(address, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    generator = np.random.default_rng(0)
+    await catalogue.upsert(new_product("a", random_embedding(generator)))
+    before = catalogue._stored.rows([product_key("a")])
+    await catalogue.upsert(new_product("a", random_embedding(generator)))
+    orphans = Orphans(catalogue._connection, catalogue._collections, catalogue._stored)
+    monkeypatch.setattr("twinshelf.server.catalogue.milvus.orphans._LEAST_AGE_S", -3600.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredRows, "rows", lambda *_: before if shows_older_rows else {})
+        assert [orphans.remove_some() for _ in range(3)] == [0, 0, 0]
+    await catalogue.close()
+
+
 async def test_the_vectors_of_a_dropped_encoder_go_though_its_drop_was_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,7 +86,7 @@ async def test_the_vectors_of_a_dropped_encoder_go_though_its_drop_was_cut_off(
     address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
     assert address is not None
     catalogue = MilvusCatalogue(
-        address, reader_count=1, settings=MilvusSettings(orphan_interval_s=3600)
+        address, reader_count=1, settings=MilvusConfig(orphan_interval_s=3600)
     )
     await catalogue.use_encoder(CONTRACT)
     connection, collections = catalogue._connection, catalogue._collections

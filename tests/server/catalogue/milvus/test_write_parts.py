@@ -10,42 +10,33 @@ from tests.server.catalogue.products import new_product, random_embedding
 from twinshelf.server.catalogue.milvus.connection import messages_of
 from twinshelf.server.catalogue.milvus.write_parts import (
     PART_LIMIT,
-    joined,
     parts_of,
     product_ids,
 )
-from twinshelf.server.catalogue.product_record import Deleted, ProductRecord
+from twinshelf.server.catalogue.product_record import ProductRecord
 from twinshelf.server.catalogue.write_item import Deletion, Task, WriteItem
 
 EMBEDDING = random_embedding(np.random.default_rng(0))
 
 
 def test_parts_are_the_batch_in_its_order() -> None:
-    ids = [f"d{number}" for number in range(1200)]
+    ids = [f"d{number}" for number in range(PART_LIMIT)]
     long = ProductRecord(product_id="long", description="ы" * (3 << 20))
     items: list[WriteItem] = [
         new_product("first", EMBEDDING),
-        Deletion(product_ids=(*ids, *ids)),
+        Deletion(product_ids=tuple(ids)),
         Task(function=list),
-        Deletion(product_ids=()),
+        Deletion(product_ids=("one",)),
         *(new_product("", EMBEDDING, record=long) for _ in range(3)),
         new_product("last", EMBEDDING),
     ]
     parts = list(parts_of(items))
     pieces = list(chain.from_iterable(parts))
     written = [product_id for piece in pieces for product_id in product_ids(piece.item)]
-    assert written == ["first", *ids, "long", "long", "long", "last"]
+    assert written == ["first", *ids, "one", "long", "long", "long", "last"]
     counts = [sum(len(product_ids(piece.item)) for piece in part) for part in parts]
-    assert counts == [1, PART_LIMIT, PART_LIMIT, 1200 - 2 * PART_LIMIT + 1, 1, 1 + 1]
-    assert sorted({piece.place for piece in pieces}) == [0, 1, 3, 4, 5, 6, 7]
-
-
-def test_the_pieces_of_a_deletion_have_one_result() -> None:
-    result: object = None
-    for number in range(3):
-        piece = Deleted(removed=(number,), changes=(), missing=(f"p{number}",))
-        result = joined(result, piece)
-    assert result == Deleted(removed=(0, 1, 2), changes=(), missing=("p0", "p1", "p2"))
+    assert counts == [1, PART_LIMIT, 1 + 1, 1, 1 + 1]
+    assert [piece.place for piece in pieces] == [0, 1, 3, 4, 5, 6, 7]
 
 
 def test_rows_are_sent_in_messages_that_fit() -> None:

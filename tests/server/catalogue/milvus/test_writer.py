@@ -17,7 +17,7 @@ from tests.server.catalogue.products import CONTRACT, new_product, random_embedd
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
-from twinshelf.server.catalogue.milvus.upkeep import MilvusSettings
+from twinshelf.server.catalogue.milvus.upkeep import MilvusConfig
 from twinshelf.server.catalogue.milvus.write_batch import LONGEST_STEP_S, LONGEST_WRITE_S
 
 pytestmark = pytest.mark.milvus
@@ -76,7 +76,7 @@ def test_a_change_is_told_only_once_its_slowest_write_has_ended(
     tries = np.linspace(0, LONGEST_STEP_S, 1000).tolist()
     slowest_s = max(age_of_slowest_write(attempt_s, monkeypatch) for attempt_s in tries)
     assert 8 < slowest_s <= LONGEST_WRITE_S
-    assert MilvusSettings().settle_s >= LONGEST_WRITE_S + 1
+    assert MilvusConfig().settle_s >= LONGEST_WRITE_S + 1
 
 
 async def test_a_first_thumbnail_is_stored_however_long_its_collection_takes(

@@ -15,11 +15,11 @@ from tests.server.catalogue.products import (
     query_of,
     random_embedding,
 )
-from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.graph import IndexConfig
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
 
-SMALL_GRAPH = IndexSettings(slot_count=2, exact_limit=0, scanned_per_found=0)
+SMALL_GRAPH = IndexConfig(slot_count=2, exact_limit=0, scanned_per_found=0)
 
 
 async def fill(folder: Path, count: int = 60) -> list[OfferEmbedding]:
@@ -50,6 +50,20 @@ async def missing_products(folder: Path, embeddings: list[OfferEmbedding]) -> li
 
 def index_files(folder: Path, ending: str) -> list[Path]:
     return sorted(folder.glob(f"index-*/*{ending}"))
+
+
+def damage_database(folder: Path, statement: str) -> None:
+    """Changes the file as a flipped bit may: no column keeps to its type."""
+    _rewrite_schema(folder, ") STRICT", ") -- STRICT")
+    change_database(folder, statement)
+    _rewrite_schema(folder, ") -- STRICT", ") STRICT")
+
+
+def _rewrite_schema(folder: Path, old: str, new: str) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, ?, ?)", (old, new))
+        connection.commit()
 
 
 def change_database(folder: Path, statement: str, *values: object) -> None:

@@ -141,6 +141,33 @@ async def test_a_copy_that_fails_leaves_nothing_on_a_disk_that_it_may_have_fille
     assert verify(other / DATABASE).product_count == 2
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE products SET title = 'x' WHERE product_id = 'b'",
+        "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'products_by_change'",
+    ],
+)
+async def test_a_damaged_copy_takes_the_place_of_no_sound_one(tmp_path: Path, harm: str) -> None:
+    served, copy = tmp_path / "served", tmp_path / "copy.sqlite"
+    await fill(served)
+    assert back_up(served / DATABASE, copy).is_clean
+    with closing(sqlite3.connect(served / DATABASE)) as connection:
+        connection.executescript(harm)
+    with pytest.raises(CatalogueFileError, match="is not replaced by a damaged one"):
+        back_up(served / DATABASE, copy)
+    assert verify(copy).is_clean
+    assert sorted(tmp_path.iterdir()) == [copy, served]
+    # Where none stands, a damaged one is better than none.
+    assert not back_up(served / DATABASE, tmp_path / "other.sqlite").is_clean
+
+
+def test_a_file_with_nothing_in_it_is_not_called_sound(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).touch()
+    found = verify(tmp_path / DATABASE)
+    assert not found.is_clean and "no catalogue was made yet" in found.details
+
+
 def test_what_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(CatalogueFileError, match="there is no catalogue"):
         verify(tmp_path / "absent")

@@ -283,9 +283,7 @@ async def test_a_damaged_thumbnail_is_refused_and_written_anew(tmp_path: Path) -
     assert verify(tmp_path / DATABASE).is_clean
 
 
-async def test_a_full_disk_refuses_products_while_reads_and_deletions_go_on(
-    tmp_path: Path,
-) -> None:
+async def test_a_full_disk_refuses_products_while_reads_and_deletions_go_on(tmp_path: Path) -> None:
     embeddings = await fill(tmp_path)
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
@@ -376,6 +374,17 @@ async def test_a_file_with_a_damaged_structure_is_refused(tmp_path: Path) -> Non
     await fill(tmp_path, 300)
     harm_pages(tmp_path / DATABASE)
     with pytest.raises(CatalogueFileError, match="malformed"):
+        SqliteCatalogue(tmp_path, reader_count=1)
+
+
+def test_a_disk_that_is_full_is_not_said_to_be_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("disk is full")
+
+    monkeypatch.setattr(ProductStore, "__init__", fails)
+    with pytest.raises(CatalogueFileError, match="cannot be opened: disk is full"):
         SqliteCatalogue(tmp_path, reader_count=1)
 
 

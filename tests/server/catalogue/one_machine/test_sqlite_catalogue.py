@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -27,10 +27,11 @@ from tests.server.catalogue.products import (
     random_embedding,
 )
 from tests.server.fake_encoder import make_contract
-from twinshelf.server.catalogue.index.graph import IndexSettings
+from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
+from twinshelf.server.catalogue.index.graph import IndexConfig
 from twinshelf.server.catalogue.index.graph_build import BuildStoppedError
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
-from twinshelf.server.catalogue.one_machine.upkeep import UpkeepSettings
+from twinshelf.server.catalogue.one_machine.upkeep import UpkeepConfig
 from twinshelf.server.catalogue.product_record import ProductVector, VectorTable
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.catalogue.rows.vector_reader import VectorReader
@@ -46,7 +47,7 @@ async def test_a_product_replaced_a_thousand_times_hides_no_other(tmp_path: Path
     catalogue = SqliteCatalogue(
         tmp_path,
         reader_count=1,
-        settings=IndexSettings(exact_limit=0, scanned_per_found=0, churn_floor=100_000),
+        settings=IndexConfig(exact_limit=0, scanned_per_found=0, churn_floor=100_000),
     )
     await catalogue.use_encoder(CONTRACT)
     near = random_embedding(rng, Pattern.BOTH)
@@ -131,11 +132,16 @@ async def test_a_snapshot_that_failed_leaves_nothing_and_is_written_the_next_tim
     await catalogue.close()
 
 
-@pytest.mark.parametrize(("free_bytes", "told"), [(0, CatalogueFullError), (1 << 30, RuntimeError)])
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, CatalogueFullError), (errno.EDQUOT, CatalogueFullError), (0, RuntimeError)],
+)
 async def test_a_graph_that_the_disk_has_no_room_for_is_told_from_others_that_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, told: type[Exception]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: type[Exception]
 ) -> None:
     def fails(*_: object) -> None:
+        found = OSError(number, "no room") if number else None
+        patched.setattr("os.posix_fallocate", Mock(side_effect=found))
         raise RuntimeError("Failed to serialize into stream")  # as usearch says it
 
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
@@ -143,8 +149,6 @@ async def test_a_graph_that_the_disk_has_no_room_for_is_told_from_others_that_fa
     await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(0))))
     with monkeypatch.context() as patched:
         patched.setattr("twinshelf.server.catalogue.index.snapshot.build_graph", fails)
-        usage = shutil.disk_usage(tmp_path)._replace(free=free_bytes)
-        patched.setattr("shutil.disk_usage", lambda _: usage)
         with pytest.raises(told):
             await catalogue.snapshot()
     await catalogue.close()
@@ -279,7 +283,7 @@ async def test_live_recall_is_measured_on_the_queries_of_callers(tmp_path: Path)
         tmp_path,
         reader_count=1,
         settings=SMALL_GRAPH,
-        upkeep=UpkeepSettings(recall_interval_s=0.01),
+        upkeep=UpkeepConfig(recall_interval_s=0.01),
     )
     await catalogue.use_encoder(CONTRACT)
     assert np.isnan(catalogue.live_recall)
@@ -334,8 +338,18 @@ async def test_writes_pass_while_an_index_is_read_anew_and_are_found_afterwards(
         await catalogue.upsert(new_product(f"p{number}", embeddings[number]))
     await catalogue.delete(["p8"])
     assert not opening.done()
+    # No write waits for all that.
+    by_writer = []
+    learn = CatalogueIndex.catch_up
+
+    def note(*arguments: Any) -> None:
+        by_writer.append(threading.current_thread().name == "catalogue-writer")
+        learn(*arguments)
+
+    monkeypatch.setattr(CatalogueIndex, "catch_up", note)
     may_go_on.set()
     await opening
+    assert by_writer == [False] * 4
     assert (await catalogue.stats(None)).indexed_vector_count == 60
     await catalogue.close()
     assert await missing_products(tmp_path, embeddings) == ["p8"]
@@ -353,10 +367,10 @@ async def test_an_index_is_opened_though_its_first_caller_leaves(
     catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(catalogue.use_encoder(CONTRACT), 0.05)
-    first = catalogue._opening
+    first = catalogue._opening._opening
     may_go_on.set()
     await catalogue.use_encoder(CONTRACT)
-    assert catalogue._opening is first
+    assert catalogue._opening._opening is first
     await catalogue.close()
 
 
@@ -367,7 +381,7 @@ async def test_a_catalogue_that_is_closed_at_once_has_read_its_facets(tmp_path: 
         opening = asyncio.ensure_future(catalogue.use_encoder(CONTRACT))
         await asyncio.sleep(0)
         await catalogue.close()
-        assert catalogue._facets.table is not None
+        assert catalogue._batches.facets.table is not None
         await opening
 
 

@@ -40,9 +40,14 @@ async def test_a_restored_catalogue_knows_no_change_of_another_history(
     await write(catalogue, "p", "title")
     back_up(tmp_path / DATABASE, tmp_path / "copy")
     await catalogue.delete(["p"])
+    history_id = (await catalogue.stats(None)).history_id
+    await catalogue.close()
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    assert (await catalogue.stats(None)).history_id == history_id
     await catalogue.close()
     restore(tmp_path / "copy", tmp_path)
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    assert (await catalogue.stats(None)).history_id not in ("", history_id)
     for known in (1, 2):
         with pytest.raises(ChangesForgottenError, match="no longer known"):
             await catalogue.changes_after(known, 9)

@@ -90,6 +90,7 @@ async def test_no_index_is_opened_while_the_catalogue_is_closed(
     await closing
 
 
+@pytest.mark.slow
 async def test_the_end_waits_for_who_reads_groups(tmp_path: Path) -> None:
     catalogue = SqliteCatalogue(tmp_path, reader_count=1)
     reader = catalogue._grouping.store.reader

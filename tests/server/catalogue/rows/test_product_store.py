@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,6 +25,7 @@ from twinshelf.server.catalogue.product_record import (
 from twinshelf.server.catalogue.rows import product_store, schema
 from twinshelf.server.catalogue.rows.product_store import ProductStore
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueDamagedError, CatalogueFullError
 
 DIMENSION = 8
 
@@ -188,3 +193,34 @@ def test_a_full_disk_has_room_to_open_a_file(
 def test_readers_cannot_write(store: ProductStore) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         store.reader._reader.execute("DELETE FROM products")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (errno.EDQUOT, CatalogueFullError),
+        (errno.ENOSPC, CatalogueFullError),
+        (errno.EIO, CatalogueDamagedError),
+        (None, CatalogueDamagedError),
+    ],
+)
+def test_a_full_quota_is_told_from_a_damaged_disk(
+    store: ProductStore, monkeypatch: pytest.MonkeyPatch, found: int | None, told: type[Exception]
+) -> None:
+    error = None if found is None else OSError(found, os.strerror(found))
+    monkeypatch.setattr("os.posix_fallocate", Mock(side_effect=error))
+    with store.transaction():
+        store.upsert(product("p"))
+    # To SQLite any limit but the end of the disk is a write that failed.
+    size_bytes = Path(f"{store.path}-wal").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, limits[1]))
+    try:
+        with pytest.raises(told), store.transaction():
+            for number in range(200):
+                store.upsert(product(f"p{number}"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with store.transaction():
+        store.upsert(product("q"))
+    assert store.reader.product("q") is not None

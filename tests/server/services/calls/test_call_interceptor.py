@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -17,7 +20,14 @@ from tests.server.fake_encoder import FakeEncoder
 from twinshelf.server.access.scopes import METHOD_SCOPES, Scope
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.services.calls.byte_budget import ByteBudget
+from twinshelf.server.services.calls.call_interceptor import CallInterceptor
+from twinshelf.server.services.calls.call_observer import CallObserver
+from twinshelf.server.services.calls.intake import Intake, IntakeConfig
+from twinshelf.server.services.calls.streams import StreamBounds, answers_as_done
 from twinshelf.server.serving import create_server
+from twinshelf.server.telemetry.metrics import Metrics
+from twinshelf.server.telemetry.tracing import Tracing
 from twinshelf.v1 import matching_service_pb2 as pb
 from twinshelf.v1.product_pb2 import Product
 
@@ -166,6 +176,80 @@ async def test_a_stream_whose_caller_does_not_read_is_ended_and_holds_nothing(
         assert (await match(channel, title="mug 1")).matches
 
 
+class Ending:
+    """Something whose end can be seen."""
+
+
+class Raw(bytes):
+    """A message as it comes."""
+
+    ending: Ending
+
+
+async def test_a_quiet_stream_holds_nothing_of_what_it_has_answered() -> None:
+    alive: weakref.WeakSet[Ending] = weakref.WeakSet()
+    coming: asyncio.Queue[Raw] = asyncio.Queue()
+    answered = asyncio.Queue[bytes]()
+
+    def receive() -> None:
+        raw = Raw(b"offer")
+        raw.ending = Ending()
+        alive.add(raw.ending)
+        coming.put_nowait(raw)
+
+    def parse(raw: bytes) -> Ending:
+        message = Ending()
+        alive.add(message)
+        return message
+
+    async def answer(position: int, request: Ending) -> bytes:
+        return b"answer"
+
+    def method(requests: AsyncIterator[Ending], context: object) -> AsyncIterator[bytes]:
+        bounds = StreamBounds(
+            in_flight_count=4, budget=ByteBudget(1000), limit_bytes=1000, rest_limit_bytes=1000
+        )
+        return answers_as_done(requests, answer, lambda _: 1, lambda *_: b"", bounds)
+
+    context = Mock(spec=grpc.aio.ServicerContext)
+    context.invocation_metadata.return_value = ()
+    context.read = coming.get
+    context.write = answered.put
+    running = asyncio.ensure_future(stream_of(method, parse)(None, context))
+    for _ in range(3):
+        receive()
+        assert await answered.get() == b"answer"
+        assert len(alive) == 0
+    running.cancel()
+
+
+def stream_of(method: Any, parse: Callable[[bytes], Any]) -> Any:
+    """Returns a method as it is called through an interceptor."""
+    config = IntakeConfig(
+        slow_message_limit=1, stream_limit=1, message_timeout_s=1, stream_idle_timeout_s=60
+    )
+    interceptor = CallInterceptor(
+        intake=Intake(config),
+        budget=ByteBudget(1000),
+        doors={},
+        check_caller=lambda: None,
+        observer=CallObserver(metrics=Metrics(), tracing=Tracing(), slow_call_s=1.0),
+        send_timeout_s=60,
+        open_call_limit=1,
+    )
+    handler = grpc.stream_stream_rpc_method_handler(method, parse, bytes)
+
+    async def call(_: Any, context: Any) -> None:
+        async def found(_: Any) -> Any:
+            return handler
+
+        details = Mock(method=MATCH_MANY)
+        wrapped: Any = await interceptor.intercept_service(found, details)
+        await wrapped.stream_stream(None, context)
+
+    return call
+
+
 @pytest.mark.slow
 async def test_a_stop_ends_idle_streams_at_once_and_answers_what_was_sent(
     config: ServerConfig, encoder: FakeEncoder
@@ -254,6 +338,10 @@ async def test_a_long_answer_is_cut_to_pages_that_hold_every_match_once(
         if not answer.next_page_token:
             break
         request.page_token = answer.next_page_token
+        # The best matches of another offer would be passed over.
+        other = match_request(title="cup", match_count=90, page_token=request.page_token)
+        refused = matching(channel).MatchProduct(other)
+        assert await code_of(refused) is grpc.StatusCode.INVALID_ARGUMENT
     assert len(sizes) > 2
     assert max(sizes) < 2.2 * 1024 * 1024
     assert len(found) == len(set(found)) == 90

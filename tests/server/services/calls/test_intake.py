@@ -10,7 +10,7 @@ import pytest
 from twinshelf.server.access.caller import Caller, caller
 from twinshelf.server.access.scopes import Scope
 from twinshelf.server.errors import ServerBusyError
-from twinshelf.server.services.calls.intake import Intake, IntakeSettings
+from twinshelf.server.services.calls.intake import Intake, IntakeConfig
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def test_one_key_has_at_most_half_of_the_streams(
     key_id: str | None, limit: int, share: int
 ) -> None:
     intake = Intake(
-        IntakeSettings(
+        IntakeConfig(
             slow_message_limit=1, stream_limit=limit, message_timeout_s=1, stream_idle_timeout_s=1
         )
     )

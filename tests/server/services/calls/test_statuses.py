@@ -10,7 +10,12 @@ from google.rpc import code_pb2, error_details_pb2
 
 from tests.server.calls import detail
 from twinshelf.server import errors
-from twinshelf.server.errors import InvalidRequestError, ProductNotFoundError, TwinshelfError
+from twinshelf.server.errors import (
+    InvalidRequestError,
+    ProductNotFoundError,
+    RateLimitedError,
+    TwinshelfError,
+)
 from twinshelf.server.services.calls.statuses import CODES, status_of
 
 
@@ -47,6 +52,15 @@ def test_unknown_errors_are_told_by_request_id_only(caplog: pytest.LogCaptureFix
     assert "some-id" in status.message
     assert "secret" not in str(status)
     assert "a secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "told_s"), [(0.0004, 0.001), (9.5, 9.5), (1e300, 86_400)]
+)
+def test_nobody_is_told_to_wait_longer_than_a_day(retry_after_s: float, told_s: float) -> None:
+    status = status_of(RateLimitedError("later", retry_after_s=retry_after_s), "id")
+    delay = detail(status, error_details_pb2.RetryInfo).retry_delay
+    assert delay.ToTimedelta().total_seconds() == told_s
 
 
 @pytest.mark.parametrize("letter", ["o", "\x01", "я", "日", "😀"])

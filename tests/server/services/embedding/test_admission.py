@@ -11,7 +11,7 @@ from twinshelf.server.errors import DeadlineTooShortError, ServerBusyError
 from twinshelf.server.services.embedding.admission import (
     HEAVY_COST,
     Admission,
-    AdmissionSettings,
+    AdmissionConfig,
     Place,
     Work,
 )
@@ -34,10 +34,10 @@ def make_admission(
     waiting_limit: int = 1000,
     wait_limit_s: float = 100,
 ) -> Admission:
-    settings = AdmissionSettings(
+    config = AdmissionConfig(
         in_flight_limit=in_flight_limit, waiting_limit=waiting_limit, wait_limit_s=wait_limit_s
     )
-    return Admission(settings, clock)
+    return Admission(config, clock)
 
 
 def text(cost: float = 1.0, **options: object) -> Work:

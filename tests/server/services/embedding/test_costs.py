@@ -22,6 +22,7 @@ def cost_of(image: bytes | None = None, text: str | None = None) -> float:
     return embedding_cost(EncoderInput(image=image, text=text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
 def test_a_photo_costs_by_the_pixels_that_its_header_declares(image_format: str) -> None:
     small, large = photo(100, 100, image_format), photo(3000, 2000, image_format)

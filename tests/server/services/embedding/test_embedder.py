@@ -13,8 +13,14 @@ from tests.server.fake_encoder import BROKEN_IMAGE, UNKNOWN_TEXT, FakeEncoder, m
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.encoders.embedding_cache import EmbeddingCache
 from twinshelf.server.encoders.encoder import EncoderInput
+from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import EncoderUnavailableError, InvalidRequestError
-from twinshelf.server.services.embedding.admission import Admission, AdmissionSettings
+from twinshelf.server.services.embedding.admission import (
+    Admission,
+    AdmissionConfig,
+    Place,
+    Work,
+)
 from twinshelf.server.services.embedding.embedder import Embedder
 from twinshelf.server.services.embedding.encoder_pulse import EncoderPulse
 from twinshelf.server.telemetry.metrics import Metrics
@@ -34,7 +40,7 @@ class Stage:
         self.cancelled_count = 0
         self.encoder.gate = self._hold
         self.admission = Admission(
-            AdmissionSettings(in_flight_limit=in_flight_limit, waiting_limit=100, wait_limit_s=100)
+            AdmissionConfig(in_flight_limit=in_flight_limit, waiting_limit=100, wait_limit_s=100)
         )
         self.pulse = EncoderPulse(60)
         self.metrics = Metrics()
@@ -70,6 +76,7 @@ class Stage:
         return value
 
 
+@pytest.mark.slow
 async def test_a_caller_that_leaves_cancels_nothing_and_its_place_stays_taken() -> None:
     stage = Stage()
     leaving = stage.embed()
@@ -250,6 +257,23 @@ async def test_only_what_is_new_of_a_row_is_embedded() -> None:
     assert stage.encoder.texts[:2] == ["query: mug", "query: lamp"]
     np.testing.assert_array_equal(other.image, whole.image)
     np.testing.assert_array_equal(other.text, whole.text)
+
+
+async def test_what_is_remembered_says_nothing_of_how_long_the_rest_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage(cache_count=10)
+    stage.may_answer.set()
+    patterns, enter = [], stage.admission.enter
+
+    async def note(work: Work) -> Place:
+        patterns.append(work.pattern)
+        return await enter(work)
+
+    monkeypatch.setattr(stage.admission, "enter", note)
+    for text in ("query: mug", "query: mug", "query: lamp"):
+        await stage.embed(EncoderInput(image=b"mug photo", text=text))
+    assert patterns == [Pattern.BOTH, Pattern.NONE, Pattern.TEXT]
 
 
 async def test_a_text_without_known_words_is_none_beside_a_remembered_photo() -> None:

@@ -114,6 +114,7 @@ async def test_a_canary_that_meets_a_change_of_encoder_is_no_failure(
         assert "not serving" not in caplog.text
 
 
+@pytest.mark.slow
 async def test_an_encoder_of_which_every_other_answer_fails_is_not_serving(
     watched: ServerConfig, encoder: FakeEncoder
 ) -> None:

@@ -8,16 +8,15 @@ import pytest
 from twinshelf.server.services.matching import category_vote
 from twinshelf.server.services.matching.category_vote import count_votes, cut_path
 from twinshelf.training.categories.category_labels import Labels
-from twinshelf.training.categories.knn import MOST_NEIGHBOURS, vote
+from twinshelf.training.categories.knn import vote
 from twinshelf.training.evaluation import category_vote as of_training
 from twinshelf.training.retrieval.exact_search import NO_CANDIDATE, Candidates
 
 NAMES = ("", "Tea", "Tea/Green", "Coffee", "Mugs")
 
 
-def test_the_constants_are_those_of_training() -> None:
+def test_the_temperature_is_that_of_training() -> None:
     assert category_vote.TEMPERATURE == of_training.TEMPERATURE
-    assert category_vote.MARGIN_NEIGHBOURS == MOST_NEIGHBOURS
 
 
 @pytest.mark.parametrize("neighbour_count", [1, 2, 7, 20, 40])

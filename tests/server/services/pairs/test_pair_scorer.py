@@ -339,6 +339,7 @@ async def test_no_more_pairs_than_matches_can_be_asked_for(channel: grpc.aio.Cha
     assert not (await match(channel, title="x", match_count=3, pair_count=3)).matches
 
 
+@pytest.mark.slow
 async def test_a_scorer_that_hangs_holds_up_no_plain_match(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:

@@ -135,6 +135,17 @@ async def test_a_mask_that_names_no_field_is_refused(
     assert (await get(stocked)).title == "Blue mug"
 
 
+async def test_a_mask_names_no_more_than_there_may_be(
+    stocked: grpc.aio.Channel, config: ServerConfig
+) -> None:
+    most = 10 + 2 * config.attribute_count_limit
+    change = Product(product_id="mug", title="Red mug")
+    refused = await update(stocked, change, *["title"] * (most + 1))
+    assert refused.error.code == code_pb2.INVALID_ARGUMENT
+    assert f"at most {most} fields, got {most + 1}" in refused.error.message
+    assert (await update(stocked, change, *["title"] * most)).HasField("upserted")
+
+
 async def test_a_missing_product_is_not_found_for_its_row_alone(
     stocked: grpc.aio.Channel,
 ) -> None:

@@ -49,6 +49,12 @@ async def make(data: bytes, size_px: int = 64) -> Image.Image:
     return picture
 
 
+async def test_nothing_but_the_picture_is_kept_of_a_photo() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (400, 200), RED).save(buffer, "JPEG", comment=b"of a person", dpi=(72, 72))
+    assert (await make(buffer.getvalue())).info.keys().isdisjoint({"comment", "exif", "dpi"})
+
+
 @pytest.mark.parametrize(
     ("data", "size", "colour"),
     [

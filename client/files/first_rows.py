@@ -1,0 +1,37 @@
+"""The first rows of a table, by which its columns are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+
+from twinshelf.client.files.forms.row_label import TOTAL, is_subtotal
+from twinshelf.client.files.forms.table import Table
+from twinshelf.client.files.rows import CellRow
+from twinshelf.client.files.values.column_fitness import Values
+
+_SAMPLE_ROWS = 200
+# Photos may stand in the table itself: of large ones fewer rows are looked at.
+_SAMPLE_BYTES = 64 * 1024 * 1024
+
+
+def first_cells(table: Table) -> dict[str, Values]:
+    """Returns the cells of the first rows, of each column, without totals.
+
+    Raises:
+        ProductFileError: If the table breaks off.
+    """
+    rows: list[Mapping[str, object]] = []
+    byte_count = 0
+    for row in islice(table.rows(table.telling_columns), _SAMPLE_ROWS):
+        if isinstance(row, CellRow) and not _is_total(row):
+            rows.append(row.cells)
+            byte_count += sum(len(cell) for cell in row.cells.values() if isinstance(cell, bytes))
+        if byte_count > _SAMPLE_BYTES:
+            break
+    return {name: [row.get(name) for row in rows] for name in table.columns}
+
+
+def _is_total(row: CellRow) -> bool:
+    label = row.label
+    return label is not None and (is_subtotal(label) or bool(TOTAL.fullmatch(label.text)))

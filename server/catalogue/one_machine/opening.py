@@ -1,0 +1,130 @@
+"""What a catalogue reads of its products beside all else: indexes of encoders, and facets."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from twinshelf.server.catalogue.facets.facet_table import FacetTable
+from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
+from twinshelf.server.catalogue.index.graph import IndexConfig
+from twinshelf.server.catalogue.index.served_index import catch_up
+from twinshelf.server.catalogue.one_machine.batch_writer import BatchWriter
+from twinshelf.server.catalogue.rows.product_reader import ProductReader
+from twinshelf.server.catalogue.write_item import FileItem, Task
+from twinshelf.server.catalogue.write_queue import WriteQueue
+from twinshelf.server.encoders.contract import EncoderContract
+from twinshelf.server.errors import CatalogueDamagedError, ServerStoppingError
+
+# What comes while the last of them runs, the writer catches up with.
+_CATCH_UPS = 3
+
+
+class Opening:
+    """Reads one index at a time, and the facets; whoever leaves meanwhile stops neither."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        products: ProductReader,
+        settings: IndexConfig,
+        batches: BatchWriter,
+        writes: WriteQueue[FileItem, object],
+        tell_opened: Callable[[], None],
+    ) -> None:
+        """Takes the parts that it works with.
+
+        Args:
+            folder: Where the snapshots are.
+            products: What is read.
+            settings: Those of the indexes.
+            batches: Keeps up to date what was read.
+            writes: Runs functions between two batches of writes.
+            tell_opened: Called when an index has been opened.
+        """
+        self._folder = folder
+        self._products = products
+        self._settings = settings
+        self._indexes, self._facets = batches.indexes, batches.facets
+        self._writes = writes
+        self._tell_opened = tell_opened
+        self._is_closing = False
+        self._opening: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def open_index(self, contract: EncoderContract) -> None:
+        """Has what an encoder embedded searched as well; a repeat does nothing.
+
+        Raises:
+            CatalogueDamagedError: If the products cannot be read.
+            ServerStoppingError: If the catalogue is closing.
+        """
+        while contract.digest not in self._indexes.by_digest:
+            if self._opening is None or self._opening.done():
+                if self._is_closing:
+                    raise ServerStoppingError("the server is stopping; no index is opened any more")
+                self._opening = asyncio.ensure_future(self._open_index(contract))
+            # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
+            await asyncio.shield(self._opening)
+
+    async def facets(self) -> FacetTable:
+        """Returns the facets of all products; waits until they are read.
+
+        Raises:
+            CatalogueDamagedError: If they cannot be read.
+        """
+        while (table := self._facets.table) is None:
+            await asyncio.shield(self._begin_reading())
+        return table
+
+    async def close(self) -> None:
+        """Opens nothing any more, and waits for what is being opened."""
+        self._is_closing = True
+        # In this order: the index, once opened, lets the facets be read.
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    async def _open_index(self, contract: EncoderContract) -> None:
+        await self._writes.submit(Task(function=lambda: self._indexes.begin(contract.digest)))
+        try:
+            index = await asyncio.to_thread(
+                CatalogueIndex.open, self._products, contract, self._settings, self._folder
+            )
+        except sqlite3.DatabaseError as error:
+            raise unreadable(error) from error
+        # Much may have been written: it is caught up with here, so that no write waits for it.
+        for _ in range(_CATCH_UPS):
+            since = await self._writes.submit(Task(function=self._indexes.take_since))
+            assert isinstance(since, list)
+            await asyncio.to_thread(catch_up, index, since)
+        await self._writes.submit(Task(function=lambda: self._indexes.publish(index)))
+        self._tell_opened()
+        self._begin_reading()
+
+    def _begin_reading(self) -> asyncio.Task[None]:
+        """Reads the facets beside all else, unless that is done or under way."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.ensure_future(self._read_facets())
+        return self._reading
+
+    async def _read_facets(self) -> None:
+        """Reads the facets, and lets them catch up in the writer's thread."""
+        if self._facets.table is not None:
+            return
+        await self._writes.submit(Task(function=self._facets.begin))
+        try:
+            table = await asyncio.to_thread(self._products.facets)
+        except sqlite3.DatabaseError as error:
+            await self._writes.submit(Task(function=self._facets.give_up))
+            raise unreadable(error) from error
+        await self._writes.submit(Task(function=lambda: self._facets.publish(table)))
+
+
+def unreadable(error: sqlite3.DatabaseError) -> CatalogueDamagedError:
+    """Makes the error of a file that SQLite cannot read."""
+    return CatalogueDamagedError(f"the catalogue cannot be read: {error}")
