@@ -183,11 +183,15 @@ unit: setup ## Run the quick tests alone (a minute on two cores)
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder -m 'not slow and not triton and $(HERE)' $(ARGS)
 
 # Three processes, each of one thread, for two cores: one of them often waits for a server. Style and
-# types are checked meanwhile.
+# types are checked meanwhile. What fails is tried once more, alone: a machine that stands still for a
+# second makes a caller's time run out. Both reports are shown.
 test: setup ## Check everything, as `make lint` does too (no GPU needed)
-	@mkdir -p .cache; make --no-print-directory lint > .cache/lint.log 2>&1 & \
-		OMP_NUM_THREADS=1 python -m pytest -n 3 --no-loadscope-reorder -m '$(HERE)' $(ARGS); tested=$$?; \
-		wait $$!; linted=$$?; cat .cache/lint.log; exit $$((tested + linted))
+	@mkdir -p .cache; make --no-print-directory lint > .cache/lint.log 2>&1 & linter=$$!; \
+		export OMP_NUM_THREADS=1; python -m pytest -n 3 --no-loadscope-reorder -m '$(HERE)' $(ARGS); tested=$$?; \
+		wait $$linter; linted=$$?; cat .cache/lint.log; \
+		if [ $$tested = 1 ]; then echo "What failed is tried once more, alone."; \
+			python -m pytest -m '$(HERE)' --last-failed --last-failed-no-failures none $(ARGS); tested=$$?; fi; \
+		exit $$((tested + linted))
 
 test-web: setup ## Drive the web page in Chromium, which must be installed; writes .cache/screenshots
 	@uv pip install --quiet --require-hashes -r tests/browser/requirements.lock

@@ -343,7 +343,8 @@ async def test_no_more_pairs_than_matches_can_be_asked_for(channel: grpc.aio.Cha
 async def test_a_scorer_that_hangs_holds_up_no_plain_match(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
-    config = replace(config, in_flight_limit=4, encode_timeout_s=0.5)
+    # Nobody is refused for a long wait: a machine that stands still for a moment makes it long.
+    config = replace(config, in_flight_limit=4, encode_timeout_s=0.5, wait_limit_s=60.0)
     async with serving(config, encoder) as channel:
         await upsert(channel, [MUG, LAMP])
         encoder.pairs.may_answer = asyncio.Event()
