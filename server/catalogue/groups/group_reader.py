@@ -157,9 +157,10 @@ class GroupReader:
 def read_lists(reader: sqlite3.Connection, product: int) -> Lists:
     """Returns the neighbour lists of a product."""
     lists: Lists = {}
-    for pattern, blob in reader.execute(
+    stored = reader.execute(
         "SELECT pattern, neighbours FROM group_neighbours WHERE product_number = ?", (product,)
-    ):
+    ).fetchall()
+    for pattern, blob in stored:
         rows = np.frombuffer(blob, dtype=NEIGHBOUR)
         pairs = zip(rows["number"].tolist(), rows["score"].tolist(), strict=True)
         lists[Pattern(pattern)] = dict(pairs)

@@ -8,6 +8,7 @@ from twinshelf.server.catalogue.product_record import ProductChange, StoredProdu
 from twinshelf.server.catalogue.rows.connections import one_moment
 from twinshelf.server.catalogue.rows.file_guard import FileGuard
 from twinshelf.server.catalogue.rows.stored_rows import (
+    CHANGE_PROBLEM,
     EMBEDDED_COLUMNS,
     PRODUCT_TABLES,
     product_from_embedded,
@@ -78,6 +79,9 @@ def _read_writes(
     )
     changes = []
     for number, product_number, *fields in rows:
+        if not isinstance(number, int):
+            guard.set_aside(product_number, CHANGE_PROBLEM)
+            continue
         product: StoredProduct | None = None
         try:
             product = product_from_embedded(fields)

@@ -35,6 +35,7 @@ def read_vectors(
     Raises:
         CatalogueDamagedError: If one of the rows is damaged.
     """
+    # All at once: a statement that an error breaks off would go on reading of its moment.
     rows = reader.execute(
         " UNION ALL ".join(
             f"SELECT e.digest, {VECTOR_COLUMNS} FROM {table} v JOIN encoders e "
@@ -42,7 +43,7 @@ def read_vectors(
             for table in VECTOR_TABLES
         ),
         (number,),
-    )
+    ).fetchall()
     photos = defaultdict(list)
     for encoder, *photo in reader.execute(
         "SELECT encoder_number, image_vector, photo_number, checksum FROM further_photos "
@@ -54,7 +55,7 @@ def read_vectors(
     for digest, encoder, pattern, version, checksum, blob in rows:
         further = photos.get(encoder, [])
         problems = [
-            find_vector_problem(blob, (encoder, pattern, version), checksum, len(blob) // 2),
+            find_vector_problem(blob, (encoder, pattern, version), checksum),
             *(find_photo_problem(half, photo, checksum, own) for half, photo, own in further),
         ]
         if problem := next(filter(None, problems), None):

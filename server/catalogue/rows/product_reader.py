@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,7 +25,6 @@ from twinshelf.server.catalogue.rows.change_reader import read_changes
 from twinshelf.server.catalogue.rows.connections import ReaderConnections, one_moment
 from twinshelf.server.catalogue.rows.encoder_reader import read_unembedded, read_vectors
 from twinshelf.server.catalogue.rows.file_guard import FileGuard
-from twinshelf.server.catalogue.rows.schema import thumbnail_checksum
 from twinshelf.server.catalogue.rows.stored_rows import (
     EMBEDDED_COLUMNS,
     FURTHER_COUNT,
@@ -36,6 +36,7 @@ from twinshelf.server.catalogue.rows.stored_rows import (
     VECTOR_TABLES,
     attributes_from_json,
     find_vector_problem,
+    is_thumbnail_whole,
     product_from_embedded,
     product_from_row,
     stored_pattern,
@@ -47,6 +48,9 @@ from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.errors import CatalogueDamagedError
 
 _BLOCK_SIZE = 4096
+_TEXTS: frozenset[type] = frozenset({str})
+_PRICES: frozenset[type] = frozenset({float, type(None)})
+Value = TypeVar("Value")
 
 
 class ProductReader:
@@ -111,13 +115,14 @@ class ProductReader:
         if row is None:
             return None
         number, checksum, jpeg = row
-        if thumbnail_checksum(jpeg, number) != checksum:
+        if not is_thumbnail_whole(jpeg, number, checksum):
             self._guard.set_aside(number, THUMBNAIL_PROBLEM)
             raise CatalogueDamagedError(
                 f"the thumbnail of product {product_id!r} is damaged; write the product again",
                 facts={"product_id": product_id},
             )
-        return bytes(jpeg)
+        whole: bytes = jpeg
+        return whole
 
     def products_after(self, product_id: str, count: int) -> list[StoredProduct]:
         """Returns up to `count` whole products by rising product_id, from after the one given."""
@@ -226,8 +231,8 @@ class ProductReader:
             table.append(
                 Facets(
                     product_numbers=numbers,
-                    fields=fields,
-                    prices=prices,
+                    fields=[self._whole(numbers, texts, _TEXTS, "") for texts in fields],
+                    prices=self._whole(numbers, prices, _PRICES, None),
                     attributes=list(map(self._read_attributes, numbers, attributes)),
                 )
             )
@@ -265,6 +270,20 @@ class ProductReader:
         """Identity of the file; another one after a backup was restored."""
         row = self._reader.execute("SELECT catalogue_id FROM catalogue_state").fetchone()
         return str(row[0])
+
+    def _whole(
+        self, numbers: Sequence[int], values: Sequence[Value], types: frozenset[type], empty: Value
+    ) -> Sequence[Value]:
+        """Puts `empty` in the place of values that a damaged file has of another type."""
+        if types.issuperset(map(type, values)):
+            return values
+        whole = []
+        for number, value in zip(numbers, values, strict=True):
+            if type(value) not in types:
+                self._guard.set_aside(number, f"a field of it cannot be read: {value!r}")
+                value = empty
+            whole.append(value)
+        return whole
 
     def _read_attributes(self, number: int, text: str) -> dict[str, str]:
         """Reads the attributes of a product; a damaged one has none that a filter could find."""

@@ -233,7 +233,8 @@ class ProductStore:
             raise _full_error()
 
     def _is_full(self, error: sqlite3.DatabaseError) -> bool:
-        code = error.sqlite_errorcode
+        # Python's own errors, and those of `schema`, have no code.
+        code = getattr(error, "sqlite_errorcode", None)
         if code in _FAILED_WRITES:
             return not has_room(self.path.parent)
         return code == sqlite3.SQLITE_FULL

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import sqlite3
 import time
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,12 @@ APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other progr
 BUSY_TIMEOUT_S = 10.0
 # What SQLite's log may keep of the disk; it grows beyond while a long read goes on.
 _LOG_LIMIT_BYTES = 64 << 20
+# What SQLite's check tells at most, and how it tells of a value of a wrong type.
+_COMPLAINT_LIMIT = 100
+_VALUE_COMPLAINT = re.compile(
+    r"(NULL|non-\w+) value in "
+    r"(products|product_vectors|vectors_beside|further_photos|thumbnails)\.\w+"
+)
 PRODUCT_FIELDS = (
     "product_id, title, description, category, brand, seller, price, attributes, image_uri, "
     "update_time_us"
@@ -251,16 +257,25 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def check_whole(connection: sqlite3.Connection) -> str | None:
+def check_whole(connection: sqlite3.Connection, *, checks_values: bool = True) -> str | None:
     """Runs SQLite's own check; returns what it found, None when all is well.
 
     The whole one: the quick one would not see an index that says otherwise than its table.
+
+    Args:
+        connection: A connection to the file.
+        checks_values: Whether values of another type than their column's count where
+            `find_damaged_rows` tells whose they are.
     """
+    limit = 1 if checks_values else _COMPLAINT_LIMIT
     try:
-        rows: Sequence[tuple[str]] = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        rows: list[tuple[str]] = connection.execute(f"PRAGMA integrity_check({limit})").fetchall()
     except sqlite3.DatabaseError as error:
         return str(error)
-    return None if rows == [("ok",)] else rows[0][0]
+    found = [problem for (problem,) in rows if problem != "ok"]
+    if not checks_values and len(found) < limit:
+        found = [problem for problem in found if not _VALUE_COMPLAINT.fullmatch(problem)]
+    return found[0] if found else None
 
 
 def renew_catalogue_id(connection: sqlite3.Connection) -> None:

@@ -23,13 +23,15 @@ from twinshelf.server.errors import CatalogueDamagedError
 _NO_ATTRIBUTES = "{}"
 _JSON = json.JSONDecoder()
 THUMBNAIL_PROBLEM = "the checksum of its thumbnail differs"
+CHANGE_PROBLEM = "the number of its last change is damaged"
 EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 # Of a table `products p`, alone or joined with others.
 PRODUCT_COLUMNS = f"{PRODUCT_FIELDS}, p.checksum"
 # With what the serving encoder made of a product, or else another.
 PRODUCT_TABLES = (
     "products p JOIN product_vectors v USING (product_number) "
-    "JOIN encoders e USING (encoder_number) LEFT JOIN vectors_beside b "
+    # A product of a damaged encoder number is there all the same.
+    "LEFT JOIN encoders e ON e.encoder_number = v.encoder_number LEFT JOIN vectors_beside b "
     "ON b.product_number = p.product_number AND b.pattern > 0 "
     "AND b.encoder_number = (SELECT current_encoder FROM catalogue_state) "
     "LEFT JOIN encoders be ON be.encoder_number = b.encoder_number"
@@ -53,19 +55,20 @@ def stored_pattern(number: int) -> Pattern:
     return Pattern(number) if number in EMBEDDED_PATTERNS else Pattern.NONE
 
 
-def product_from_row(row: Sequence[Any], pattern: int, digest: str) -> StoredProduct:
+def product_from_row(row: Sequence[Any], pattern: int, digest: str | None) -> StoredProduct:
     """Reads a row of `PRODUCT_COLUMNS`.
 
     Args:
         row: The row.
         pattern: Modalities that are embedded.
-        digest: Digest of the encoder that embedded it.
+        digest: Digest of the encoder that embedded it; None where there is no such encoder.
 
     Raises:
-        CatalogueDamagedError: If its checksum differs, or there is no such pattern.
+        CatalogueDamagedError: If its checksum differs, or there is no such pattern or encoder.
     """
     *fields, checksum = row
-    if product_checksum(*fields) != checksum or pattern not in EMBEDDED_PATTERNS:
+    is_whole = product_checksum(*fields) == checksum
+    if not is_whole or pattern not in EMBEDDED_PATTERNS or digest is None:
         raise CatalogueDamagedError(
             f"the stored fields of product {fields[0]!r} are damaged; write it again",
             facts={"product_id": str(fields[0])},
@@ -94,7 +97,7 @@ def product_from_embedded(row: Sequence[Any]) -> StoredProduct:
     """Reads a row of `EMBEDDED_COLUMNS`.
 
     Raises:
-        CatalogueDamagedError: If its checksum differs, or there is no such pattern.
+        CatalogueDamagedError: If its checksum differs, or there is no such pattern or encoder.
     """
     *fields, pattern, digest = row
     return product_from_row(fields, pattern, digest)
@@ -106,12 +109,16 @@ def attributes_from_json(text: str) -> dict[str, str]:
     Raises:
         ValueError: If they are damaged.
     """
-    attributes: dict[str, str] = {} if text == _NO_ATTRIBUTES else _JSON.raw_decode(text)[0]
+    if text == _NO_ATTRIBUTES:
+        return {}
+    attributes = _JSON.raw_decode(text)[0] if isinstance(text, str) else None
+    if not isinstance(attributes, dict):
+        raise ValueError(f"they must be an object, got {text!r}")
     return attributes
 
 
 def find_vector_problem(
-    blob: bytes, key: tuple[int, int, int], checksum: int, dimension: int
+    blob: bytes, key: tuple[int, int, int], checksum: int, dimension: int | None = None
 ) -> str | None:
     """Says what is wrong with a stored vector; None when all is well.
 
@@ -119,10 +126,14 @@ def find_vector_problem(
         blob: The vector, D fp16 numbers.
         key: Numbers of its encoder, its pattern and its version.
         checksum: That of both.
-        dimension: D.
+        dimension: D; None where any will do.
     """
-    if len(blob) != 2 * dimension:
-        return f"its vector must have {2 * dimension} bytes, got {len(blob)}"
+    # In a damaged file a value may be of any type.
+    if not isinstance(blob, bytes):
+        return f"its vector must be bytes, got {type(blob).__name__}"
+    size = 2 * (len(blob) // 2 if dimension is None else dimension)
+    if len(blob) != size:
+        return f"its vector must have {size} bytes, got {len(blob)}"
     if vector_checksum(blob, *key) != checksum:
         return "the checksum of its vector differs"
     if not np.isfinite(np.frombuffer(blob, dtype=np.float16)).all():
@@ -141,24 +152,34 @@ def find_photo_problem(
         owner_checksum: That of the vector of its product.
         checksum: That of all of these.
     """
-    if photo_checksum(half, photo_number, owner_checksum) != checksum:
+    is_whole = isinstance(half, bytes)
+    if not is_whole or photo_checksum(half, photo_number, owner_checksum) != checksum:
         return f"the checksum of its further photo {photo_number} differs"
     return None
 
 
+def is_thumbnail_whole(jpeg: bytes, product_number: int, checksum: int) -> bool:
+    """Tells whether a stored thumbnail is as it was written."""
+    return isinstance(jpeg, bytes) and thumbnail_checksum(jpeg, product_number) == checksum
+
+
 def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
-    """Yields the number of each product whose fields or vector are damaged, and what is wrong."""
-    products = reader.execute(f"SELECT product_number, checksum, {PRODUCT_FIELDS} FROM products")
-    for number, checksum, *fields in products:
+    """Yields the number of each product of which anything is damaged, and what is wrong."""
+    products = reader.execute(
+        f"SELECT product_number, change_sequence, checksum, {PRODUCT_FIELDS} FROM products"
+    )
+    for number, change, checksum, *fields in products:
         if product_checksum(*fields) != checksum:
             yield number, f"the checksum of product {fields[0]!r} differs"
+        elif not isinstance(change, int):
+            yield number, CHANGE_PROBLEM
     vectors = reader.execute(
         " UNION ALL ".join(
             f"SELECT v.product_number, {VECTOR_COLUMNS} FROM {table} v" for table in VECTOR_TABLES
         )
     )
     for number, *key, checksum, blob in vectors:
-        if problem := find_vector_problem(blob, tuple(key), checksum, len(blob) // 2):
+        if problem := find_vector_problem(blob, tuple(key), checksum):
             yield number, problem
     photos = reader.execute(
         " UNION ALL ".join(
@@ -172,5 +193,5 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
             yield number, problem
     thumbnails = reader.execute("SELECT product_number, checksum, jpeg FROM thumbnails")
     for number, checksum, jpeg in thumbnails:
-        if thumbnail_checksum(jpeg, number) != checksum:
+        if not is_thumbnail_whole(jpeg, number, checksum):
             yield number, THUMBNAIL_PROBLEM

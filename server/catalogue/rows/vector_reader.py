@@ -133,7 +133,7 @@ class VectorReader:
             columns, vectors = [], bytearray()
             for number, version, photo, checksum, half, vector_checksum, vector in rows:
                 problem = find_photo_problem(half, photo, vector_checksum, checksum)
-                if problem or len(vector) != 2 * dimension:
+                if problem or not isinstance(vector, bytes) or len(vector) != 2 * dimension:
                     self._guard.set_aside(number, problem or "its vector is too short or too long")
                     continue
                 columns.append((number, version, checksum))

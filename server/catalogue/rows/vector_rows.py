@@ -186,7 +186,11 @@ class VectorRows:
             ),
             (number,),
         )
-        return {digest: _Row(*row) for digest, *row in rows}
+        return {
+            # No vector of a damaged version is in the index.
+            digest: _Row(pattern, version if isinstance(version, int) else 0, *row)
+            for digest, pattern, version, *row in rows
+        }
 
     def _write(
         self, number: int, made: ProductVector, version: int, row: _Row | None, table: _Table
@@ -209,7 +213,8 @@ class VectorRows:
         self._put(number, (encoder, made.pattern, version, blob, checksum), row, table)
         if is_same:
             return None
-        if row is not None and row.further_count:
+        # Where a damaged encoder number hid the row, nobody knows of its photos.
+        if row.further_count if row is not None else table is _Table.MAIN:
             remove_photos(self._writer, number, encoder)
         return VectorChange(
             product_number=number,

@@ -224,3 +224,10 @@ def test_a_full_quota_is_told_from_a_damaged_disk(
     with store.transaction():
         store.upsert(product("q"))
     assert store.reader.product("q") is not None
+
+
+def test_an_error_of_python_itself_is_told_as_damage(store: ProductStore) -> None:
+    with pytest.raises(CatalogueDamagedError, match="no such thing"), store.transaction():
+        raise sqlite3.DatabaseError("no such thing")
+    with store.transaction():
+        store.upsert(product("p"))
