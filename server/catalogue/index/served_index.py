@@ -40,6 +40,11 @@ class ServedIndexes:
                 logger.exception("the search index of %s failed and will be opened again", digest)
                 self.keep(self.by_digest.keys() - {digest})
 
+    def give_up(self) -> None:
+        """Forgets what was written since `begin`, as no index comes."""
+        self._next_digest = None
+        self._since = []
+
     def take_since(self) -> list[IndexChanges]:
         """Returns what was written since `begin`, or since it was taken last."""
         since, self._since = self._since, []
@@ -54,16 +59,14 @@ class ServedIndexes:
             return
         catch_up(index, self._since)
         self.by_digest = {**self.by_digest, index.digest: index}
-        self._next_digest = None
-        self._since = []
+        self.give_up()
 
     def forget(self, digest: str) -> CatalogueIndex | None:
         """Lets go of the index of an encoder, also while it is opened; returns the one searched."""
         index = self.by_digest.get(digest)
         self.keep(self.by_digest.keys() - {digest})
         if self._next_digest == digest:
-            self._next_digest = None
-            self._since = []
+            self.give_up()
         return index
 
     def keep(self, digests: Collection[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from twinshelf.server.catalogue.facets.facet_table import FacetTable
@@ -18,6 +20,7 @@ from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.errors import CatalogueDamagedError, ServerStoppingError
 
+logger = logging.getLogger(__name__)
 # What comes while the last of them runs, the writer catches up with.
 _CATCH_UPS = 3
 
@@ -90,19 +93,17 @@ class Opening:
             await asyncio.wait([self._reading])
 
     async def _open_index(self, contract: EncoderContract) -> None:
-        await self._writes.submit(Task(function=lambda: self._indexes.begin(contract.digest)))
-        try:
+        indexes = self._indexes
+        async with self._remembered(lambda: indexes.begin(contract.digest), indexes.give_up):
             index = await asyncio.to_thread(
                 CatalogueIndex.open, self._products, contract, self._settings, self._folder
             )
-        except sqlite3.DatabaseError as error:
-            raise unreadable(error) from error
-        # Much may have been written: it is caught up with here, so that no write waits for it.
-        for _ in range(_CATCH_UPS):
-            since = await self._writes.submit(Task(function=self._indexes.take_since))
-            assert isinstance(since, list)
-            await asyncio.to_thread(catch_up, index, since)
-        await self._writes.submit(Task(function=lambda: self._indexes.publish(index)))
+            # Much may have been written: it is caught up with here, so that no write waits for it.
+            for _ in range(_CATCH_UPS):
+                since = await self._writes.submit(Task(function=indexes.take_since))
+                assert isinstance(since, list)
+                await asyncio.to_thread(catch_up, index, since)
+            await self._writes.submit(Task(function=lambda: indexes.publish(index)))
         self._tell_opened()
         self._begin_reading()
 
@@ -110,19 +111,36 @@ class Opening:
         """Reads the facets beside all else, unless that is done or under way."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.ensure_future(self._read_facets())
+            self._reading.add_done_callback(_log_failure)
         return self._reading
 
     async def _read_facets(self) -> None:
         """Reads the facets, and lets them catch up in the writer's thread."""
         if self._facets.table is not None:
             return
-        await self._writes.submit(Task(function=self._facets.begin))
-        try:
+        async with self._remembered(self._facets.begin, self._facets.give_up):
             table = await asyncio.to_thread(self._products.facets)
-        except sqlite3.DatabaseError as error:
-            await self._writes.submit(Task(function=self._facets.give_up))
-            raise unreadable(error) from error
-        await self._writes.submit(Task(function=lambda: self._facets.publish(table)))
+            await self._writes.submit(Task(function=lambda: self._facets.publish(table)))
+
+    @asynccontextmanager
+    async def _remembered(
+        self, begin: Callable[[], None], give_up: Callable[[], None]
+    ) -> AsyncIterator[None]:
+        """Has what is written meanwhile remembered for what the body reads, until that fails."""
+        await self._writes.submit(Task(function=begin))
+        try:
+            yield
+        except BaseException as error:
+            await self._writes.submit(Task(function=give_up))
+            if isinstance(error, sqlite3.DatabaseError):
+                raise unreadable(error) from error
+            raise
+
+
+def _log_failure(reading: asyncio.Task[None]) -> None:
+    """Tells why the facets could not be read, also where nobody filters."""
+    if not reading.cancelled() and (error := reading.exception()) is not None:
+        logger.error("the facets could not be read: %s", error)
 
 
 def unreadable(error: sqlite3.DatabaseError) -> CatalogueDamagedError:

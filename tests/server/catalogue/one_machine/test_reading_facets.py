@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
 from twinshelf.server.catalogue.facets import facet_table
 from twinshelf.server.catalogue.facets.facet_table import FacetTable
+from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_filter import FieldIn
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
@@ -66,8 +68,30 @@ async def test_worn_facets_are_read_again_for_a_filter_and_miss_no_write(
     await catalogue.close()
 
 
+@pytest.mark.parametrize(("part", "name"), [(CatalogueIndex, "open"), (ProductReader, "facets")])
+async def test_what_cannot_be_read_remembers_no_write_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: type, name: str
+) -> None:
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    await catalogue.use_encoder(CONTRACT)
+    await catalogue._opening.facets()
+    with monkeypatch.context() as patched:
+        patched.setattr(part, name, Mock(side_effect=MemoryError("no room")))
+        catalogue._batches.indexes.keep(())
+        catalogue._batches.facets.table = None
+        with pytest.raises(MemoryError):
+            await catalogue.open_index(CONTRACT)
+            await catalogue._opening.facets()
+        await catalogue.upsert(branded("p"))
+        assert catalogue._batches.indexes.take_since() == []
+        assert catalogue._batches.facets._since is None
+    await catalogue.use_encoder(CONTRACT)
+    assert await found(catalogue) == {"p"}
+    await catalogue.close()
+
+
 async def test_facets_that_cannot_be_read_are_told_as_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_: object) -> FacetTable:
         raise sqlite3.DatabaseError("database disk image is malformed")
@@ -80,5 +104,6 @@ async def test_facets_that_cannot_be_read_are_told_as_damage(
         with pytest.raises(CatalogueDamagedError, match="disk image is malformed"):
             await found(catalogue)
         assert catalogue._batches.facets._since is None
+    assert "facets could not be read: the catalogue cannot be read" in caplog.text
     assert await found(catalogue) == {"p"}
     await catalogue.close()
