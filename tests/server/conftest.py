@@ -49,6 +49,7 @@ def config(tmp_path: Path) -> ServerConfig:
         canary_interval_s=60,  # what tests count and hold up are their own offers
         watch_interval_s=0.02,
         drain_timeout_s=5,
+        wait_limit_s=60,  # where a machine stands still, no call is refused for it
         image_limit_bytes=64 * 1024,
     )
 

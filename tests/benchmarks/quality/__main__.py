@@ -101,9 +101,9 @@ def _read_rows(text: str) -> tuple[str, ...]:
 def _table(results: Sequence[RowResult]) -> Table:
     table = Table(title="Quality")
     for name in ("row", "task", "data", "reference"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in ("reach", "ours", "reached"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for result in results:
         for figure in result.measurements:
             table.add_row(
@@ -111,7 +111,7 @@ def _table(results: Sequence[RowResult]) -> Table:
                 figure.task,
                 figure.data,
                 figure.reference,
-                f"{'>' if figure.is_above else '≥'} {figure.reach:.3f}",
+                f"{figure.reach:.3f}",
                 format_value(figure),
                 "yes" if figure.is_reached else "no",
             )

@@ -22,17 +22,23 @@ class PairSet:
         folder: Folder below `pairs`.
         title: What the table calls it.
         ditto_f1: F1 on the test half as published for Ditto, 0 to 1.
+        reach: What it is to come to.
     """
 
     folder: str
     title: str
     ditto_f1: float
+    reach: float
 
 
 PAIR_SETS = {
-    "abt-buy": PairSet(folder="Abt-Buy", title="Abt-Buy", ditto_f1=0.893),
-    "amazon-google": PairSet(folder="Amazon-Google", title="Amazon-Google", ditto_f1=0.756),
-    "wdc": PairSet(folder="wdc-computers", title="WDC computers small", ditto_f1=0.808),
+    "abt-buy": PairSet(folder="Abt-Buy", title="Abt-Buy", ditto_f1=0.893, reach=0.94),
+    "amazon-google": PairSet(
+        folder="Amazon-Google", title="Amazon-Google", ditto_f1=0.756, reach=0.80
+    ),
+    "wdc": PairSet(
+        folder="wdc-computers", title="WDC computers small", ditto_f1=0.808, reach=0.808
+    ),
 }
 
 
@@ -63,8 +69,7 @@ def _tested(run: Path, pair_set: PairSet) -> Measurement:
         task="pair F1 on test, threshold from validation",
         data=f"{pair_set.title}, {found['pair_count']} pairs",
         reference=_reference(pair_set),
-        reach=pair_set.ditto_f1,
-        is_above=True,
+        reach=pair_set.reach,
         value=float(found["f1"]),
     )
 
@@ -77,8 +82,7 @@ def _estimated(run: Path, pair_set: PairSet) -> Measurement:
         task="pair F1, estimated on validation",
         data=f"{pair_set.title}, {pair_count} pairs",
         reference=f"{_reference(pair_set)} on test",
-        reach=pair_set.ditto_f1,
-        is_above=True,
+        reach=pair_set.reach,
         value=found.value,
         low=found.low,
         high=found.high,

@@ -20,7 +20,6 @@ class Measurement:
         data: On what.
         reference: What it is compared with, as a sentence.
         reach: What it is to come to, 0 to 1.
-        is_above: Whether it must be above `reach` and not only equal.
         value: What it came to, 0 to 1.
         low: Lower end of its interval; None without one.
         high: Upper end.
@@ -32,7 +31,6 @@ class Measurement:
     reference: str
     reach: float
     value: float
-    is_above: bool = False
     low: float | None = None
     high: float | None = None
     note: str = ""
@@ -40,7 +38,7 @@ class Measurement:
     @property
     def is_reached(self) -> bool:
         """Whether the figure is as high as wanted."""
-        return self.value > self.reach or (self.value == self.reach and not self.is_above)
+        return self.value >= self.reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +95,7 @@ def markdown_table(results: Sequence[RowResult]) -> str:
     for result in results:
         for figure in result.measurements:
             mark = _mark(figure.note, notes)
-            reach = f"{'>' if figure.is_above else '≥'} {figure.reach:.3f}"
-            cells = (figure.task, figure.data, figure.reference, reach,
+            cells = (figure.task, figure.data, figure.reference, f"{figure.reach:.3f}",
                      f"**{format_value(figure)}**{mark}", "yes" if figure.is_reached else "no",
                      f"`{result.command}`")  # fmt: skip
             lines.append(_line(cells))

@@ -45,7 +45,7 @@ def _no_usual_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stock(service: FakeService, address: str) -> None:
-    with Client(address, timeout_s=5) as client:
+    with Client(address, timeout_s=30) as client:
         assert all(not answer.error for answer in client.upsert([Product(product_id="tea")]))
 
 
@@ -53,9 +53,12 @@ def examine(address: str, **terms: Any) -> dict[str, Finding]:
     """Runs the doctor; returns what it finds by name."""
     tls = terms.pop("tls", None)
     key = terms.pop("api_key", None)
-    service = ServiceTarget(address=address, tls=tls, api_key=key, timeout_s=2)
+    timeout_s = terms.pop("timeout_s", 30)
+    service = ServiceTarget(address=address, tls=tls, api_key=key, timeout_s=timeout_s)
     plan = DoctorPlan(service=service, **terms)
-    with Client(address, timeout_s=2, retry_policy=QUICK_RETRIES, tls=tls, api_key=key) as client:
+    with Client(
+        address, timeout_s=timeout_s, retry_policy=QUICK_RETRIES, tls=tls, api_key=key
+    ) as client:
         return {finding.name: finding for finding in find(client, plan)}
 
 
@@ -223,7 +226,7 @@ def test_a_service_that_hangs_takes_bounded_time(service: FakeService) -> None:
     service.hangs = True
     started_s = time.monotonic()
     with serve(service) as address:
-        findings = examine(address)
+        findings = examine(address, timeout_s=2)
     assert findings["catalogue"].state is State.BAD and "in time" in findings["catalogue"].message
     assert time.monotonic() - started_s < 15
 
