@@ -56,6 +56,7 @@ class Opening:
         self._tell_opened = tell_opened
         self._is_closing = False
         self._opening: asyncio.Task[None] | None = None
+        self._opened_digest = ""
         self._reading: asyncio.Task[None] | None = None
 
     async def open_index(self, contract: EncoderContract) -> None:
@@ -70,6 +71,10 @@ class Opening:
                 if self._is_closing:
                     raise ServerStoppingError("the server is stopping; no index is opened any more")
                 self._opening = asyncio.ensure_future(self._open_index(contract))
+                self._opened_digest = contract.digest
+            if self._opened_digest != contract.digest:
+                await asyncio.wait([self._opening])  # its failure is told to those who asked for it
+                continue
             # Whoever leaves meanwhile does not stop it: the next would have to begin anew.
             await asyncio.shield(self._opening)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 
@@ -85,8 +86,34 @@ def read_unembedded(
         digest: Digest of the encoder.
         count: Most products.
     """
+    found: list[UnembeddedProduct] = []
+    while (wanted := count - len(found)) > 0:  # however many damaged ones come one after another
+        rows = _select_unembedded(reader, number, digest, wanted)
+        for product_number, change_sequence, further_count, *fields in rows:
+            try:
+                product = product_from_embedded(fields)
+            except CatalogueDamagedError as error:
+                guard.set_aside(product_number, error.message)
+                continue
+            found.append(
+                UnembeddedProduct(
+                    product_number=product_number,
+                    product=product,
+                    further_count=further_count,
+                    change_sequence=change_sequence,
+                )
+            )
+        if len(rows) < wanted:
+            break
+        number = rows[-1][0]
+    return found
+
+
+def _select_unembedded(
+    reader: sqlite3.Connection, number: int, digest: str, count: int
+) -> list[tuple[Any, ...]]:
     asked = "(SELECT encoder_number FROM encoders WHERE digest = ?2)"
-    rows = reader.execute(
+    return reader.execute(
         "SELECT v.product_number, p.change_sequence, (SELECT count(*) FROM further_photos f "
         "WHERE f.product_number = v.product_number "
         f"AND f.encoder_number = coalesce(b.encoder_number, v.encoder_number)), {EMBEDDED_COLUMNS} "
@@ -96,20 +123,4 @@ def read_unembedded(
         f"AND a.encoder_number = {asked} AND a.pattern > 0) "
         "ORDER BY v.product_number LIMIT ?3",
         (number, digest, count),
-    )
-    found = []
-    for product_number, change_sequence, further_count, *fields in rows:
-        try:
-            product = product_from_embedded(fields)
-        except CatalogueDamagedError as error:
-            guard.set_aside(product_number, error.message)
-            continue
-        found.append(
-            UnembeddedProduct(
-                product_number=product_number,
-                product=product,
-                further_count=further_count,
-                change_sequence=change_sequence,
-            )
-        )
-    return found
+    ).fetchall()

@@ -127,3 +127,14 @@ async def test_what_is_read_after_a_damaged_product_is_of_now(tmp_path: Path) ->
     assert await catalogue.product("p2") is None, kept
     assert await catalogue.changeable("p1") is not None
     await catalogue.close()
+
+
+async def test_whole_products_behind_many_damaged_ones_are_told_to_be_embedded(
+    tmp_path: Path,
+) -> None:
+    await fill(tmp_path)
+    damage_database(tmp_path, "UPDATE products SET title = 'no' WHERE product_number < 3")
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    (found,) = await catalogue.encoders.unembedded_after(0, make_contract("third").digest, 2)
+    assert found.product.record.product_id == "p2"
+    await catalogue.close()

@@ -1,4 +1,4 @@
-"""The facets of a catalogue of one machine: read when they are needed, and again once worn."""
+"""What a catalogue of one machine opens beside all else: indexes of encoders, and facets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
+from tests.server.fake_encoder import make_contract
 from twinshelf.server.catalogue.facets import facet_table
 from twinshelf.server.catalogue.facets.facet_table import FacetTable
 from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex
@@ -19,6 +21,7 @@ from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalo
 from twinshelf.server.catalogue.product_filter import FieldIn
 from twinshelf.server.catalogue.product_record import NewProduct, ProductRecord
 from twinshelf.server.catalogue.rows.product_reader import ProductReader
+from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.errors import CatalogueDamagedError
 
 ACME = FieldIn(field="brand", values=frozenset({"Acme"}))
@@ -87,6 +90,28 @@ async def test_what_cannot_be_read_remembers_no_write_for_itself(
         assert catalogue._batches.facets._since is None
     await catalogue.use_encoder(CONTRACT)
     assert await found(catalogue) == {"p"}
+    await catalogue.close()
+
+
+async def test_an_index_that_fails_to_open_fails_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_index = CatalogueIndex.open
+
+    def open_one(
+        products: ProductReader, contract: EncoderContract, *others: Any
+    ) -> CatalogueIndex:
+        if contract.digest == CONTRACT.digest:
+            raise MemoryError("no room")
+        return open_index(products, contract, *others)
+
+    monkeypatch.setattr(CatalogueIndex, "open", open_one)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1)
+    other = make_contract("other")
+    failed, opened = await asyncio.gather(
+        catalogue.open_index(CONTRACT), catalogue.open_index(other), return_exceptions=True
+    )
+    assert isinstance(failed, MemoryError) and opened is None
     await catalogue.close()
 
 
