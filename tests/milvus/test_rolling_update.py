@@ -1,0 +1,317 @@
+"""A rolling update of the service and of the encoder on a real Milvus, without a failed call.
+
+Two matching servers, each a process of its own, share a catalogue; a client of both calls all the
+while. The figures are logged:
+
+make test-milvus ARGS='-k rolling --log-cli-level=info'
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import itertools
+import logging
+import multiprocessing
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.cluster.processes import free_ports
+from tests.cluster.traffic import CountingPolicy
+from tests.server.fake_encoder import contract_json, digest_of
+from tests.server.fake_triton import FakeTriton
+from twinshelf.client.records import Offer, Product
+from twinshelf.client.sync_client import Client
+from twinshelf.server.triton.command import tied_to_this_process
+
+pytestmark = pytest.mark.milvus
+logger = logging.getLogger(__name__)
+ROOT: Final = Path(__file__).parents[2]
+# Embeddings of different lengths: what one encoder made, the other cannot be compared with.
+CONTRACTS: Final = (
+    contract_json("first", 1),
+    contract_json("second", 2, image_dim=24, text_dim=24, embedding_dim=48),
+)
+FIRST, SECOND = digest_of("first"), digest_of("second")
+KNOWN: Final = [Product(product_id=f"known {n}", title=f"known title {n}") for n in range(300)]
+WRITES_AT_ONCE: Final = 4
+# Others' writes are seen when `Bounded` reads come so far.
+SEEN_WITHIN_S: Final = 10.0
+# For all that is waited for, on a busy machine; then all threads are shown.
+WAIT_LIMIT_S: Final = 40.0
+TEST_LIMIT_S: Final = 150.0
+# A server whose threads can be shown while it hangs.
+_SERVER: Final = (
+    "import faulthandler, runpy, signal; faulthandler.register(signal.SIGUSR1); "
+    "runpy.run_module('server', run_name='__main__')"
+)
+
+
+class Server:
+    """A matching server, a process that keeps its address when it is replaced."""
+
+    def __init__(self, address: str, place: str, log: Path) -> None:
+        self.address, self._place, self._log = address, place, log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *tritons: str) -> None:
+        """Starts one that asks these encoders, and waits until it is ready."""
+        options = ["--address", self.address, "--catalogue", self._place, "--metrics-address", ""]
+        options += ["--triton", tritons[0], "--shadow-share", "0"]
+        options += ["--other-triton", tritons[1]] if tritons[1:] else []
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                tied_to_this_process([sys.executable, "-c", _SERVER, *options]),
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self.is_ready, f"{self.address} is not ready", self)
+
+    def is_ready(self) -> bool:
+        """Asks as a readiness probe does."""
+        with grpc.insecure_channel(self.address) as channel, suppress(grpc.RpcError):
+            request = health_pb2.HealthCheckRequest()
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=1)
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return False
+
+    def stop(self) -> None:
+        """Ends it by SIGTERM, and waits until it has ended in good order."""
+        assert self._process is not None
+        self._process.terminate()
+        wait_until(lambda: self.status is not None, f"{self.address} does not end", self)
+        assert self.status == 0, self.report()
+
+    def kill(self) -> None:
+        """Ends it at once. A repeat is safe."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def report(self) -> str:
+        """Returns the end of its log, with the stacks of its threads while it runs."""
+        if self._process is not None and self.status is None:
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(1)
+        return f"{self.address}:\n{self._log.read_text('utf-8', 'replace')[-8000:]}"
+
+
+class Traffic:
+    """Threads that match, read and write by one client until the block ends.
+
+    Attributes:
+        calls: Seconds of each call that was answered rightly, by kind.
+        faults: What failed or was answered wrongly, in words.
+        titles: What was acknowledged last of each product that was written.
+        digests: Answers by the digest of the encoder.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.calls: dict[str, list[float]] = {"match": [], "get": [], "write": []}
+        self.faults: list[str] = []
+        self.titles: dict[str, str] = {}
+        self.digests: Counter[str] = Counter()
+        policy = CountingPolicy()
+        self.repeats = policy.failures
+        self._client = Client(address, retry_policy=policy)
+        self._is_over = threading.Event()
+        jobs = [("match", self._match), ("match", self._match), ("get", self._get)]
+        jobs += [("write", self._write)]
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(kind, job, start), daemon=True)
+            for start, (kind, job) in enumerate(jobs)
+        ]
+
+    def __enter__(self) -> Traffic:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join(WAIT_LIMIT_S)
+        if any(thread.is_alive() for thread in self._threads):
+            faulthandler.dump_traceback()
+            self.faults.append("a call has not returned")
+        self._client.close()
+
+    def _repeat(self, kind: str, job: Callable[[int], str], start: int) -> None:
+        for number in itertools.count(start):
+            if self._is_over.wait(0.02):
+                return
+            begun_s = time.monotonic()
+            try:
+                fault = job(number)
+            except Exception as error:
+                fault = f"{type(error).__name__}: {error} ({getattr(error, 'reason', '')})"
+            if fault:
+                took_s = time.monotonic() - begun_s
+                self.faults.append(f"{time.strftime('%X')} {kind}, after {took_s:.1f} s: {fault}")
+            else:
+                self.calls[kind].append(time.monotonic() - begun_s)
+
+    def _match(self, number: int) -> str:
+        wanted = KNOWN[number * 7 % len(KNOWN)]
+        result = self._client.match(Offer(title=wanted.title))
+        self.digests[result.encoder.digest] += 1
+        first = result.matches[0].product.product_id if result.matches else None
+        return "" if first == wanted.product_id else f"{first!r}, not {wanted.product_id!r}"
+
+    def _get(self, number: int) -> str:
+        wanted = KNOWN[number * 11 % len(KNOWN)]
+        found = self._client.get(wanted.product_id).product
+        return "" if found.title == wanted.title else f"{found}, not {wanted}"
+
+    def _write(self, number: int) -> str:
+        """Writes products, of which there are some already, with titles of their own."""
+        ids = [f"written {(number + 3 * n) % 100}" for n in range(WRITES_AT_ONCE)]
+        products = [Product(product_id=each, title=f"{each}, {number}") for each in ids]
+        errors = []
+        for answer in self._client.upsert(products):
+            if answer.error is None:
+                self.titles[answer.product_id] = products[answer.product_index].title
+            else:
+                errors.append(answer.error)
+        return f"{errors}" if errors else ""
+
+
+def wait_until(condition: Callable[[], bool], failure: str, *servers: Server) -> None:
+    """Waits until something is so; else fails with the stacks of all threads."""
+    deadline_s = time.monotonic() + WAIT_LIMIT_S
+    while not condition():
+        if time.monotonic() > deadline_s:
+            faulthandler.dump_traceback()
+            pytest.fail("\n".join([failure, *(server.report() for server in servers)]))
+        time.sleep(0.05)
+
+
+def serve_tritons(test: Connection) -> None:
+    """Stands for two Tritons, each with a version of the encoder, until the test has ended."""
+
+    async def serve() -> None:
+        tritons = [FakeTriton() for _ in CONTRACTS]
+        for triton, contract in zip(tritons, CONTRACTS, strict=True):
+            triton.serve(contract)
+            await triton.start()
+        test.send([f"127.0.0.1:{triton.port}" for triton in tritons])
+        with suppress(EOFError):
+            await asyncio.to_thread(test.recv)
+        for triton in tritons:
+            await triton.stop()
+
+    asyncio.run(serve())
+
+
+@pytest.fixture
+def tritons() -> Iterator[list[str]]:
+    """Addresses of the two."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve_tritons, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    assert ours.poll(WAIT_LIMIT_S), "the encoders did not start"
+    yield ours.recv()
+    ours.close()
+    process.join(WAIT_LIMIT_S)
+    process.kill()
+
+
+@contextmanager
+def stacks_when_late() -> Iterator[None]:
+    """Shows all threads of the test, and ends it, when it takes too long."""
+    faulthandler.dump_traceback_later(TEST_LIMIT_S, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def test_service_and_encoder_are_replaced_without_a_failed_call(
+    milvus_place: str, tritons: list[str], tmp_path: Path
+) -> None:
+    servers = [
+        Server(f"127.0.0.1:{port}", milvus_place, tmp_path / f"{port}.log") for port in free_ports(2)
+    ]
+    with ExitStack() as stack:
+        stack.enter_context(stacks_when_late())
+        for server in servers:
+            stack.callback(server.kill)
+            server.start(*tritons)
+        both = stack.enter_context(
+            Client("ipv4:" + ",".join(server.address for server in servers), timeout_s=WAIT_LIMIT_S)
+        )
+        each = [stack.enter_context(Client(s.address, timeout_s=WAIT_LIMIT_S)) for s in servers]
+        assert not [answer.error for answer in both.upsert(KNOWN) if answer.error]
+        time.sleep(SEEN_WITHIN_S)
+        with Traffic(both.address) as traffic:
+            begun_s = time.monotonic()
+            replace(servers, tritons)
+            both.encoders.reindex(SECOND)
+            wait_until(lambda: is_embedded(each, SECOND), "was not embedded anew", *servers)
+            assert both.encoders.switch(SECOND).serving.digest == SECOND
+            wait_until(lambda: serving(each) == {SECOND}, "has not switched", *servers)
+            replace(servers, tritons[1:])
+            took_s = time.monotonic() - begun_s
+        logger.info(
+            "%s calls in %.0f s, %d failed or wrong, attempts repeated %s, the longest took %s s",
+            {kind: len(seconds) for kind, seconds in traffic.calls.items()},
+            took_s,
+            len(traffic.faults),
+            dict(traffic.repeats),
+            {kind: round(max(seconds), 2) for kind, seconds in traffic.calls.items() if seconds},
+        )
+        assert not traffic.faults, "\n".join([*traffic.faults[:20], *(s.report() for s in servers)])
+        assert traffic.digests.keys() == {FIRST, SECOND}
+        time.sleep(SEEN_WITHIN_S)
+        assert not lost(each, traffic.titles)
+
+
+def replace(servers: Sequence[Server], tritons: Sequence[str]) -> None:
+    """Replaces one server after the other; the next one only when the new one is ready."""
+    for server in servers:
+        server.stop()
+        server.start(*tritons)
+
+
+def is_embedded(clients: Sequence[Client], digest: str) -> bool:
+    """Tells whether every server counts the whole catalogue as embedded by an encoder."""
+    states = [s for c in clients for s in c.encoders.list() if s.encoder.digest == digest]
+    return all(s.is_kept and s.missing_product_count == 0 for s in states)
+
+
+def serving(clients: Sequence[Client]) -> set[str]:
+    """Returns the digests that the servers answer with."""
+    return {c.match(Offer(title=KNOWN[0].title)).encoder.digest for c in clients}
+
+
+def lost(clients: Sequence[Client], titles: dict[str, str]) -> list[str]:
+    """Tells of the products that a server does not find first by the title acknowledged last."""
+    found = []
+    for client, (product_id, title) in itertools.product(clients, titles.items()):
+        matches = client.match(Offer(title=title)).matches
+        first = matches[0].product if matches else None
+        if first is None or (first.product_id, first.title) != (product_id, title):
+            shown = client.get(product_id).product.title
+            found.append(f"{client.address}: {title!r} finds {first}; {product_id!r} is {shown!r}")
+    return found
