@@ -85,9 +85,9 @@ async def test_who_asks_for_counts_at_once_shares_them(
 ) -> None:
     refresh, calls = Counts.refresh, []
 
-    def noted(counts: Counts, state: CatalogueState) -> bool:
+    def noted(counts: Counts, state: CatalogueState, **named: Any) -> bool:
         calls.append(state)
-        return refresh(counts, state)
+        return refresh(counts, state, **named)
 
     monkeypatch.setattr(Counts, "refresh", noted)
     stats = await asyncio.gather(*(catalogue.stats(CONTRACT.digest) for _ in range(9)))
