@@ -253,7 +253,8 @@ def test_service_and_encoder_are_replaced_without_a_failed_call(
     milvus_place: str, tritons: list[str], tmp_path: Path
 ) -> None:
     servers = [
-        Server(f"127.0.0.1:{port}", milvus_place, tmp_path / f"{port}.log") for port in free_ports(2)
+        Server(f"127.0.0.1:{port}", milvus_place, tmp_path / f"{port}.log")
+        for port in free_ports(2)
     ]
     with ExitStack() as stack:
         stack.enter_context(stacks_when_late())
@@ -299,7 +300,13 @@ def replace(servers: Sequence[Server], tritons: Sequence[str]) -> None:
 def is_embedded(client: Client, digest: str) -> bool:
     """Tells whether an encoder has embedded the whole catalogue, by the server that is asked."""
     states = client.encoders.list()
-    logger.info("%s", [(s.encoder.version, s.is_serving, s.embedded_product_count, s.missing_product_count) for s in states])
+    logger.info(
+        "%s",
+        [
+            (s.encoder.version, s.is_serving, s.embedded_product_count, s.missing_product_count)
+            for s in states
+        ],
+    )
     return any(s.encoder.digest == digest and not s.missing_product_count for s in states)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from twinshelf.server.catalogue.milvus.claims import Claims
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.counts import Counts
@@ -20,7 +21,11 @@ from twinshelf.server.catalogue.milvus.product_rows import (
 )
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.milvus.stored import StoredRows
-from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
+from twinshelf.server.catalogue.milvus.write_batch import (
+    LONGEST_STEP_S,
+    LONGEST_WRITE_S,
+    WriteBatch,
+)
 from twinshelf.server.catalogue.milvus.write_parts import (
     Piece,
     parts_of,
@@ -51,6 +56,7 @@ class MilvusWriter:
         self._collections = collections
         self._stored = stored
         self._counts = counts
+        self._claims = Claims(connection, collections, LONGEST_WRITE_S)
 
     def write(self, items: Sequence[WriteItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
@@ -83,6 +89,20 @@ class MilvusWriter:
 
     def _store(self, part: Sequence[Piece], results: list[object]) -> None:
         """Writes a part; notes the result of each piece, or the error with which it failed."""
+        added = [p.item.product_id for p in part if isinstance(p.item, NewVector)]
+        with self._claims.held(list(map(product_key, added))):
+            before, written = self._store_unguarded(part, results)
+        for row in self._claims.guard(before, written):
+            (timestamp,) = self._connection.timestamps()
+            written[row.key] = again = replace(row, change=timestamp)
+            products = self._collections.products
+            self._connection.upsert(products, [again.to_row()], timeout_s=LONGEST_STEP_S)
+            self._connection.wait_until_seen(products)
+
+    def _store_unguarded(
+        self, part: Sequence[Piece], results: list[object]
+    ) -> tuple[Mapping[str, ProductRow], dict[str, ProductRow]]:
+        """Stores a part; returns the rows before it, and those of the products that it wrote."""
         items = [piece.item for piece in part]
         ids = [product_id for item in items for product_id in product_ids(item)]
         keys = list(dict.fromkeys(map(product_key, ids)))
@@ -95,6 +115,7 @@ class MilvusWriter:
         lost = self._find_lost(items, rows, before)
         # Making a collection takes seconds, and timestamps must be young when they are written.
         begun_s = time.monotonic()
+        self._claims.check_read()
         batch = WriteBatch(
             self._connection,
             self._collections,
@@ -112,6 +133,8 @@ class MilvusWriter:
         self._counts.learn(list(zip(items, answers, strict=True)))
         for piece, answer in zip(part, answers, strict=True):
             results[piece.place] = answer
+        whole = [item for item in items if not isinstance(item, NewVector)]
+        return rows, batch.written(each for item in whole for each in product_ids(item))
 
     def _others(
         self,
