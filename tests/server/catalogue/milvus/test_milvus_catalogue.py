@@ -17,6 +17,7 @@ from tests.server.catalogue.products import (
     CONTRACT,
     made_by,
     new_product,
+    query_of,
     random_embedding,
 )
 from tests.server.fake_encoder import make_contract
@@ -55,6 +56,12 @@ async def test_a_product_is_found_however_many_writes_of_it_were_cut_off(
             with pytest.raises(CatalogueUnavailableError):
                 await catalogue.upsert(new_product("p", random_embedding(RNG)))
     assert await found(catalogue) == ["p"]
+    # As the best, too, though by what was cut off another product would be better.
+    between = (EMBEDDING.text + 0.5 * random_embedding(RNG).text) / 2  # type: ignore[operator]
+    between = replace(EMBEDDING, text=between / np.linalg.norm(between))
+    await catalogue.upsert(new_product("q", between))
+    page = await catalogue.search(query_of(EMBEDDING, 1))
+    assert [hit.product.record.product_id for hit in page.hits] == ["p"]
 
 
 async def test_a_search_does_not_wait_for_those_who_watch(
