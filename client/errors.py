@@ -232,7 +232,7 @@ def error_from_call(error: grpc.RpcError, address: str) -> TwinshelfError:
             retry_after_s=0.0,
         )
     if code is grpc.StatusCode.CANCELLED and said not in _ENDED_HERE:
-        # So gRPC ends what reaches a server in the moment in which it stops. Another one may answer.
+        # So gRPC ends what reaches a server in the moment in which it stops. Another may answer.
         return ServiceUnavailableError(
             f"{address} has cut the call off, as a server does that stops; repeat it",
             code=grpc.StatusCode.UNAVAILABLE,

@@ -50,7 +50,7 @@ FIRST, SECOND = digest_of("first"), digest_of("second")
 KNOWN: Final = [Product(product_id=f"known {n}", title=f"known title {n}") for n in range(300)]
 WRITES_AT_ONCE: Final = 4
 # Others' writes are seen when `Bounded` reads come so far.
-SEEN_WITHIN_S: Final = 10.0
+SEEN_WITHIN_S: Final = 6.0
 # For all that is waited for, on a busy machine; then all threads are shown.
 WAIT_LIMIT_S: Final = 40.0
 TEST_LIMIT_S: Final = 150.0

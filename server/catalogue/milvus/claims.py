@@ -85,7 +85,7 @@ class Claims:
     def guard(
         self, before: Mapping[str, ProductRow], written: Mapping[str, ProductRow]
     ) -> Iterator[ProductRow]:
-        """Yields rows that were undone, to be written again, until none can be any more.
+        """Yields rows by which a write was undone, which is then to be made again, until none is.
 
         Args:
             before: The rows as they were before the write, by key.
@@ -99,7 +99,7 @@ class Claims:
             held = {name for name, keys in claims.items() if not written.keys().isdisjoint(keys)}
             waited = held if waited is None else waited & held
             undone = [
-                written[row.key]
+                row
                 for row in self._rows(list(written))
                 if _is_undone(row, before.get(row.key), written[row.key])
             ]

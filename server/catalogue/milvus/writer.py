@@ -18,6 +18,7 @@ from twinshelf.server.catalogue.milvus.product_rows import (
     mark_of,
     product_key,
     state_row,
+    vector_keys,
 )
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.milvus.stored import StoredRows
@@ -92,12 +93,28 @@ class MilvusWriter:
         added = [p.item.product_id for p in part if isinstance(p.item, NewVector)]
         with self._claims.held(list(map(product_key, added))):
             before, written = self._store_unguarded(part, results)
-        for row in self._claims.guard(before, written):
-            (timestamp,) = self._connection.timestamps()
-            written[row.key] = again = replace(row, change=timestamp)
-            products = self._collections.products
-            self._connection.upsert(products, [again.to_row()], timeout_s=LONGEST_STEP_S)
-            self._connection.wait_until_seen(products)
+        for undone in self._claims.guard(before, written):
+            row = written[undone.key]
+            written[undone.key] = self._write_again(row, undone, before[undone.key])
+
+    def _write_again(self, row: ProductRow, undone: ProductRow, before: ProductRow) -> ProductRow:
+        """Puts a row in the place of the one that undid it; returns it, with its new change.
+
+        Args:
+            row: The row as it was written.
+            undone: The one from before, with vectors added to it, which are removed.
+            before: The one from before.
+        """
+        products = self._collections.products
+        (timestamp,) = self._connection.timestamps()
+        again = replace(row, change=timestamp)
+        self._connection.upsert(products, [again.to_row()], timeout_s=LONGEST_STEP_S)
+        self._connection.wait_until_seen(products)
+        for made_number, made in undone.vectors.items():
+            if made not in (row.vectors.get(made_number), before.vectors.get(made_number)):
+                keys = vector_keys(undone.number, made.version, 1 + made.further_count)
+                self._connection.delete(self._collections.vectors(made_number), keys)
+        return again
 
     def _store_unguarded(
         self, part: Sequence[Piece], results: list[object]

@@ -72,7 +72,7 @@ def guarded(table: Any) -> list[ProductRow]:
     again, written = [], {KEY: NEW}
     for row in Claims(table, table, 8.0).guard({KEY: OLD}, written):
         again.append(row)
-        written[KEY] = replace(row, change=4)
+        written[KEY] = replace(NEW, change=4)
         table.put(written[KEY])
     return again
 
@@ -86,7 +86,7 @@ def undo(table: Table) -> None:
 def test_a_product_that_a_reindexing_undoes_is_written_again_when_its_claim_has_ended() -> None:
     table = Table(KEPT, lambda _: None, undo, lambda _: None)
     table.claim("!other")
-    assert guarded(table) == [NEW]
+    assert guarded(table) == [UNDONE]
     assert table.look_count == 4
 
 
