@@ -13,34 +13,28 @@ import faulthandler
 import itertools
 import logging
 import multiprocessing
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.cluster.processes import free_ports
 from tests.cluster.traffic import CountingPolicy
+from tests.milvus.replaced_server import WAIT_LIMIT_S, ReplacedServer, wait_until
 from tests.server.fake_encoder import contract_json, digest_of
 from tests.server.fake_triton import FakeTriton
 from twinshelf.client.errors import PreconditionError
 from twinshelf.client.records import Offer, Product
 from twinshelf.client.sync_client import Client
-from twinshelf.server.triton.command import tied_to_this_process
 
 pytestmark = pytest.mark.milvus
 logger = logging.getLogger(__name__)
-ROOT: Final = Path(__file__).parents[2]
 # Embeddings of different lengths: what one encoder made, the other cannot be compared with.
 CONTRACTS: Final = (
     contract_json("first", 1),
@@ -51,70 +45,7 @@ KNOWN: Final = [Product(product_id=f"known {n}", title=f"known title {n}") for n
 WRITES_AT_ONCE: Final = 4
 # Others' writes are seen when `Bounded` reads come so far.
 SEEN_WITHIN_S: Final = 6.0
-# For all that is waited for, on a busy machine; then all threads are shown.
-WAIT_LIMIT_S: Final = 40.0
 TEST_LIMIT_S: Final = 150.0
-# A server whose threads can be shown while it hangs.
-_SERVER: Final = (
-    "import faulthandler, runpy, signal; faulthandler.register(signal.SIGUSR1); "
-    "runpy.run_module('server', run_name='__main__')"
-)
-
-
-class Server:
-    """A matching server, a process that keeps its address when it is replaced."""
-
-    def __init__(self, address: str, place: str, log: Path) -> None:
-        self.address, self._place, self._log = address, place, log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *tritons: str) -> None:
-        """Starts one that asks these encoders, and waits until it is ready."""
-        options = ["--address", self.address, "--catalogue", self._place, "--metrics-address", ""]
-        options += ["--triton", tritons[0], "--shadow-share", "0"]
-        options += ["--audit-log", str(self._log.with_suffix(".audit"))]
-        options += ["--other-triton", tritons[1]] if tritons[1:] else []
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                tied_to_this_process([sys.executable, "-c", _SERVER, *options]),
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(self.is_ready, f"{self.address} is not ready", self)
-
-    def is_ready(self) -> bool:
-        """Asks as a readiness probe does."""
-        with grpc.insecure_channel(self.address) as channel, suppress(grpc.RpcError):
-            request = health_pb2.HealthCheckRequest()
-            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=1)
-            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-        return False
-
-    def stop(self) -> None:
-        """Ends it by SIGTERM, and waits until it has ended in good order."""
-        assert self._process is not None
-        self._process.terminate()
-        wait_until(lambda: self.status is not None, f"{self.address} does not end", self)
-        assert self.status == 0, self.report()
-
-    def kill(self) -> None:
-        """Ends it at once. A repeat is safe."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    @property
-    def status(self) -> int | None:
-        """The exit status; None while it runs."""
-        return None if self._process is None else self._process.poll()
-
-    def report(self) -> str:
-        """Returns the end of its log, with the stacks of its threads while it runs."""
-        if self._process is not None and self.status is None:
-            self._process.send_signal(signal.SIGUSR1)
-            time.sleep(1)
-        return f"{self.address}:\n{self._log.read_text('utf-8', 'replace')[-8000:]}"
 
 
 class Traffic:
@@ -155,6 +86,8 @@ class Traffic:
         if any(thread.is_alive() for thread in self._threads):
             faulthandler.dump_traceback()
             self.faults.append("a call has not returned")
+        for fault in self.faults[:20]:
+            logger.error("%s", fault)
         self._client.close()
 
     def _repeat(self, kind: str, job: Callable[[int], str], start: int) -> None:
@@ -197,16 +130,6 @@ class Traffic:
         return f"{errors}" if errors else ""
 
 
-def wait_until(condition: Callable[[], bool], failure: str, *servers: Server) -> None:
-    """Waits until something is so; else fails with the stacks of all threads."""
-    deadline_s = time.monotonic() + WAIT_LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline_s:
-            faulthandler.dump_traceback()
-            pytest.fail("\n".join([failure, *(server.report() for server in servers)]))
-        time.sleep(0.05)
-
-
 def serve_tritons(test: Connection) -> None:
     """Stands for two Tritons, each with a version of the encoder, until the test has ended."""
 
@@ -239,25 +162,16 @@ def tritons() -> Iterator[list[str]]:
     process.kill()
 
 
-@contextmanager
-def stacks_when_late() -> Iterator[None]:
-    """Shows all threads of the test, and ends it, when it takes too long."""
-    faulthandler.dump_traceback_later(TEST_LIMIT_S, exit=True)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-
-
 def test_service_and_encoder_are_replaced_without_a_failed_call(
     milvus_place: str, tritons: list[str], tmp_path: Path
 ) -> None:
     servers = [
-        Server(f"127.0.0.1:{port}", milvus_place, tmp_path / f"{port}.log")
+        ReplacedServer(f"127.0.0.1:{port}", milvus_place, tmp_path / f"{port}.log")
         for port in free_ports(2)
     ]
     with ExitStack() as stack:
-        stack.enter_context(stacks_when_late())
+        faulthandler.dump_traceback_later(TEST_LIMIT_S, exit=True)
+        stack.callback(faulthandler.cancel_dump_traceback_later)
         for server in servers:
             stack.callback(server.kill)
             server.start(*tritons)
@@ -284,13 +198,14 @@ def test_service_and_encoder_are_replaced_without_a_failed_call(
             dict(traffic.repeats),
             {kind: round(max(seconds), 2) for kind, seconds in traffic.calls.items() if seconds},
         )
-        assert not traffic.faults, "\n".join([*traffic.faults[:20], *(s.report() for s in servers)])
+        assert not traffic.faults, "\n".join(server.report() for server in servers)
         assert traffic.digests.keys() == {FIRST, SECOND}
+        assert serving(each) == {SECOND}
         time.sleep(SEEN_WITHIN_S)
         assert not lost(each, traffic.titles)
 
 
-def replace(servers: Sequence[Server], tritons: Sequence[str]) -> None:
+def replace(servers: Sequence[ReplacedServer], tritons: Sequence[str]) -> None:
     """Replaces one server after the other; the next one only when the new one is ready."""
     for server in servers:
         server.stop()
@@ -300,13 +215,6 @@ def replace(servers: Sequence[Server], tritons: Sequence[str]) -> None:
 def is_embedded(client: Client, digest: str) -> bool:
     """Tells whether an encoder has embedded the whole catalogue, by the server that is asked."""
     states = client.encoders.list()
-    logger.info(
-        "%s",
-        [
-            (s.encoder.version, s.is_serving, s.embedded_product_count, s.missing_product_count)
-            for s in states
-        ],
-    )
     return any(s.encoder.digest == digest and not s.missing_product_count for s in states)
 
 

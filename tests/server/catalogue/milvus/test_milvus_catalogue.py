@@ -57,9 +57,10 @@ async def test_a_product_is_found_however_many_writes_of_it_were_cut_off(
                 await catalogue.upsert(new_product("p", random_embedding(RNG)))
     assert await found(catalogue) == ["p"]
     # As the best, too, though by what was cut off another product would be better.
-    between = (EMBEDDING.text + 0.5 * random_embedding(RNG).text) / 2  # type: ignore[operator]
-    between = replace(EMBEDDING, text=between / np.linalg.norm(between))
-    await catalogue.upsert(new_product("q", between))
+    other = random_embedding(RNG)
+    assert EMBEDDING.text is not None and other.text is not None
+    row = (2 * EMBEDDING.text + other.text).astype(np.float32)
+    await catalogue.upsert(new_product("q", replace(EMBEDDING, text=row / np.linalg.norm(row))))
     page = await catalogue.search(query_of(EMBEDDING, 1))
     assert [hit.product.record.product_id for hit in page.hits] == ["p"]
 
