@@ -58,7 +58,8 @@ class Claims:
     def held(self, keys: Sequence[str]) -> Iterator[None]:
         """Claims the keys of products for as long as the block runs.
 
-        The rows must be read within it, with `Strong`.
+        The rows must be read within it, with `Strong`. Where it fails, Milvus may still write what it
+        has not answered: the claim then ends by its age.
         """
         self._read_until_s = math.inf
         if not keys:
@@ -68,10 +69,8 @@ class Claims:
         claim = f"{STATE_KEY}{uuid4().hex}"
         (timestamp,) = self._connection.timestamps()
         self._connection.upsert(self._products, [claim_row(claim, timestamp, keys)])
-        try:
-            yield
-        finally:
-            self._end([claim])
+        yield
+        self._end([claim])
 
     def check_read(self) -> None:
         """Checks that what is claimed was read in time.
@@ -117,6 +116,8 @@ class Claims:
             self._products, f'key == "{STATE_KEY}" or kind == {CLAIM}', FIELDS, level="Session"
         )
         bodies = {row["key"]: "".join(row["body"]) for row in rows}
+        if STATE_KEY not in bodies:
+            raise CatalogueUnavailableError("Milvus has not read all of the catalogue yet; repeat")
         state = CatalogueState.from_json(bodies.pop(STATE_KEY))
         if not state.encoders.kept or not bodies:
             return bool(state.encoders.kept), {}

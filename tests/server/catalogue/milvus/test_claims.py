@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from twinshelf.server.catalogue.encoder_state import EncoderState
 from twinshelf.server.catalogue.milvus.claims import Claims
 from twinshelf.server.catalogue.milvus.connection import LOGICAL_BITS
@@ -17,6 +19,7 @@ from twinshelf.server.catalogue.milvus.product_rows import (
 )
 from twinshelf.server.catalogue.milvus.state import STATE_KEY, CatalogueState
 from twinshelf.server.catalogue.product_record import ProductRecord
+from twinshelf.server.errors import CatalogueUnavailableError
 
 KEPT = CatalogueState(encoders=EncoderState(current="a", kept=frozenset({"a", "b"})))
 OLD = ProductRow(
@@ -121,5 +124,10 @@ def test_a_claim_lives_as_long_as_it_is_held() -> None:
         (claim,) = (row for row in table.rows.values() if row["kind"] == CLAIM)
         assert KEY in "".join(claim["body"])
     assert table.rows.keys() == {STATE_KEY, KEY}
+    # Milvus may still do what it has not answered.
+    with pytest.raises(CatalogueUnavailableError), claims.held([KEY]):
+        raise CatalogueUnavailableError("no answer")
+    assert len(table.rows) == 3
+    table.rows.popitem()
     with claims.held([]):
         assert table.rows.keys() == {STATE_KEY, KEY}
