@@ -58,8 +58,8 @@ class Claims:
     def held(self, keys: Sequence[str]) -> Iterator[None]:
         """Claims the keys of products for as long as the block runs.
 
-        The rows must be read within it, with `Strong`. Where it fails, Milvus may still write what it
-        has not answered: the claim then ends by its age.
+        The rows must be read within it, with `Strong`. Where it fails, Milvus may still write what
+        it has not answered: the claim then ends by its age.
         """
         self._read_until_s = math.inf
         if not keys:
