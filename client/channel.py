@@ -10,9 +10,11 @@ DEFAULT_TIMEOUT_S = 10.0
 LONGEST_TIMEOUT_S = 1e8
 
 # What gRPC itself may wait before it connects again; with its own defaults a repeated call would
-# fail on the old connection's error without trying.
+# fail on the old connection's error without trying. Of two servers that are replaced one after the
+# other, the first may have been away for long, and be back just when the second goes: it must be
+# tried again before the last repeat.
 _FIRST_RECONNECT_MS = 100
-_LAST_RECONNECT_MS = 2000
+_LAST_RECONNECT_MS = 1000
 # A machine that vanishes closes no connection: without pings calls would go on to it for a quarter
 # of an hour, and a watch would wait for ever. The service allows pings this often.
 _PING_EVERY_MS = 30_000

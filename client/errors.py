@@ -32,6 +32,8 @@ _HUNG_UP = "Socket closed"
 # How gRPC says so.
 _NOT_SENT = ("connections to all backends failing", "errors resolving")
 _TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
+# How gRPC words that this program itself has cancelled a call, or closed its channel.
+_ENDED_HERE = ("Locally cancelled by application!", "Channel closed!")
 # What gRPC says itself, before it calls the service, when as many calls are open as it may.
 _TOO_MANY_CALLS = "Concurrent RPC limit exceeded!"
 _MIB = 1024 * 1024
@@ -126,7 +128,7 @@ class DeadlineError(TwinshelfError):
 
 
 class CallCancelledError(TwinshelfError):
-    """The call was cancelled (CANCELLED)."""
+    """The call was cancelled here (CANCELLED)."""
 
 
 class ServiceError(TwinshelfError):
@@ -228,6 +230,12 @@ def error_from_call(error: grpc.RpcError, address: str) -> TwinshelfError:
             code=code,
             reason="TOO_MANY_CALLS",
             retry_after_s=0.0,
+        )
+    if code is grpc.StatusCode.CANCELLED and said not in _ENDED_HERE:
+        # So gRPC ends what reaches a server in the moment in which it stops. Another may answer.
+        return ServiceUnavailableError(
+            f"{address} has cut the call off, as a server does that stops; repeat it",
+            code=grpc.StatusCode.UNAVAILABLE,
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineError(f"{address} did not answer in time", code=code)

@@ -176,7 +176,8 @@ class EncoderServicer(encoder_service_pb2_grpc.EncoderServiceServicer):
         digest = self._catalogue.encoders.current or self._encoders.contract.digest
         previous = self._state(digest).encoder
         contract = self._reached(request)
-        if not self._encoders.is_serving(contract):
+        # Where several are kept, another server may have just let one of them serve.
+        if self._catalogue.encoders.kept or not self._encoders.is_serving(contract):
             await self._catalogue.encoders.switch(contract)
         return previous, contract
 

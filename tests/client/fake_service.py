@@ -53,6 +53,8 @@ def make_status(
     return status
 
 
+# A call that is to end so is cut off without a status, as by a server that stops.
+CUT_OFF = status_pb2.Status(code=code_pb2.CANCELLED)
 UNAVAILABLE = make_status(code_pb2.UNAVAILABLE, "Triton is away", reason="ENCODER_UNAVAILABLE")
 REFUSED = make_status(code_pb2.INVALID_ARGUMENT, "the photo is not an image", field="offer.image")
 
@@ -133,6 +135,8 @@ class FakeService(
         self.authorizations.append(str(metadata.get("authorization", "")))
 
     def _abort(self, context: grpc.ServicerContext, status: status_pb2.Status) -> None:
+        if status is CUT_OFF:
+            context.cancel()
         details = (("grpc-status-details-bin", status.SerializeToString()),)
         context.set_trailing_metadata(details)
         codes = {code.value[0]: code for code in grpc.StatusCode}

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,6 +18,7 @@ from twinshelf.client.channel import CHANNEL_OPTIONS, check_address
 from twinshelf.client.doctor.endpoint import Endpoint
 from twinshelf.client.errors import DeadlineError, unreachable_error
 from twinshelf.client.records import Offer
+from twinshelf.client.retries import RetryPolicy
 from twinshelf.client.sync_client import Client
 from twinshelf.server.config import ServerConfig
 from twinshelf.server.serving import channel_options
@@ -29,6 +31,13 @@ BROKEN = ["", "localhost", ":50051", "localhost:", "::1:50051", "http://localhos
 @pytest.mark.parametrize("address", [*WHOLE, *RESOLVED])
 def test_an_address_with_a_port_is_taken(address: str) -> None:
     assert check_address(address) == address
+
+
+def test_a_server_that_is_back_is_tried_before_the_last_repeat_of_a_call() -> None:
+    policy, least = RetryPolicy(), Mock(uniform=lambda lowest, _: lowest)
+    waits_s = [policy.backoff_s(count, least) for count in range(1, policy.attempt_count)]
+    longest_ms = int(dict(CHANNEL_OPTIONS)["grpc.max_reconnect_backoff_ms"])
+    assert 1.2 * longest_ms / 1000 < sum(waits_s)  # gRPC waits up to a fifth longer
 
 
 @pytest.mark.parametrize("address", BROKEN)

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -17,6 +18,7 @@ import pytest
 
 from tests.client.conftest import QUICK_RETRIES
 from tests.client.fake_service import (
+    CUT_OFF,
     UNAVAILABLE,
     FakeService,
     busy,
@@ -28,7 +30,11 @@ from tests.client.test_sync_client import products
 from twinshelf.client.async_client import AsyncClient
 from twinshelf.client.encoders.async_encoders import AsyncEncoders
 from twinshelf.client.encoders.sync_encoders import Encoders
-from twinshelf.client.errors import ServiceBusyError, ServiceUnavailableError
+from twinshelf.client.errors import (
+    CallCancelledError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+)
 from twinshelf.client.groups.async_groups import AsyncGroups
 from twinshelf.client.groups.sync_groups import Groups
 from twinshelf.client.records import Offer
@@ -128,6 +134,36 @@ async def test_a_delete_is_repeated_only_when_the_service_says_that_it_did_nothi
                 await other.delete(["p000"])
             service.loses_answers = True
     assert service.calls["DeleteProducts"] == 10
+
+
+async def test_what_a_server_that_stops_has_cut_off_is_repeated_unless_it_is_a_delete(
+    client: Client, service: FakeService
+) -> None:
+    async with AsyncClient(client.address, timeout_s=5, retry_policy=QUICK_RETRIES) as other:
+        service.failures, service.stream_failures = [CUT_OFF], [CUT_OFF]
+        client.stats()
+        assert not any(each.error for each in client.upsert(products(2)))
+        service.failures, service.stream_failures = [CUT_OFF], [CUT_OFF]
+        await other.stats()
+        assert not any([each.error async for each in other.upsert(products(2))])
+        service.failures = [CUT_OFF] * 2
+        with pytest.raises(ServiceUnavailableError, match="has cut the call off"):
+            client.delete(["p000"])
+        with pytest.raises(ServiceUnavailableError, match="has cut the call off"):
+            await other.delete(["p000"])
+    assert service.calls["DeleteProducts"] == 2
+
+
+def test_a_call_that_the_caller_ends_by_closing_the_client_is_not_repeated(
+    client: Client, service: FakeService
+) -> None:
+    service.hangs = True
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(client.stats)
+        wait_until(lambda: service.calls["GetCatalogStats"] == 1)
+        client.close()
+        with pytest.raises(CallCancelledError):
+            asked.result()
 
 
 @pytest.mark.parametrize(

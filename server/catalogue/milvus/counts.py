@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
+from twinshelf.server.catalogue.encoder_state import EncoderState
 from twinshelf.server.catalogue.index_changes import Write, count_writes
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import CALL_TIMEOUT_S, Level, MilvusConnection
@@ -26,10 +27,15 @@ from twinshelf.server.encoders.modalities import Pattern
 
 
 class Counts:
-    """Counts that one thread brings up to date, and any may ask for."""
+    """Counts that one thread brings up to date, and any may ask for.
+
+    Attributes:
+        encoders: The encoders as they were when it was counted last.
+    """
 
     def __init__(self, connection: MilvusConnection, collections: Collections) -> None:
         """Starts with nothing counted."""
+        self.encoders = EncoderState()
         self._connection = connection
         self._collections = collections
         self._lock = threading.Lock()
@@ -109,6 +115,7 @@ class Counts:
             before = (self._product_count, self._embedded, self._further)
             self._product_count, self._embedded, self._further = product_count, embedded, further
             self._missing = missing
+            self.encoders = state.encoders
         return before != (product_count, embedded, further)
 
     def _embedded_count(self, digest: str) -> int:

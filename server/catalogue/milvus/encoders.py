@@ -25,8 +25,8 @@ Result = TypeVar("Result")
 class MilvusEncoders:
     """The encoders of a catalogue on Milvus; see `Encoders`.
 
-    A server learns of a switch or of an encoder that is kept when it reads the row again, within
-    seconds, and with each of its writes.
+    A server learns of an encoder that is kept when it reads the row again, within seconds, and with
+    each of its writes; of a switch, once it has counted what the encoder has embedded.
     """
 
     def __init__(
@@ -49,8 +49,13 @@ class MilvusEncoders:
 
     @property
     def current(self) -> str | None:
-        """Digest of the encoder that serves; None before the first."""
-        return self._stored.state.encoders.current
+        """Digest of the encoder that serves; None before the first.
+
+        One that another server has switched to serves here once all is counted anew: by the counts
+        of before it would lack products, and whoever matches would be refused.
+        """
+        counted, encoders = self._counts.encoders.current, self._stored.state.encoders
+        return counted if counted in encoders.kept else encoders.current
 
     @property
     def kept(self) -> frozenset[str]:
@@ -71,7 +76,11 @@ class MilvusEncoders:
         self, number: int, digest: str, count: int
     ) -> list[UnembeddedProduct]:
         """Returns up to `count` products that an encoder has not embedded; see `Encoders`."""
-        return await asyncio.to_thread(self._stored.unembedded_after, number, digest, count)
+        found = await asyncio.to_thread(self._stored.unembedded_after, number, digest, count)
+        if not found and not number and self._counts.missing_count(digest):
+            # Other servers have embedded them meanwhile.
+            await self._writes.submit(Task(function=self._count))
+        return found
 
     async def add(self, vector: NewVector) -> None:
         """Stores what a kept encoder made of a product; see `Encoders`."""
@@ -95,6 +104,8 @@ class MilvusEncoders:
         def switching(state: CatalogueState) -> CatalogueState:
             """Runs in the thread of the writer."""
             state.encoders.check_switch(contract.digest)
+            if state.encoders.current == contract.digest:
+                return state
             self._counts.refresh(state, level="Strong")  # what others have just written counts
             if missing := self.count_missing(contract.digest):
                 raise missing_error(missing, contract.digest)
@@ -145,6 +156,9 @@ class MilvusEncoders:
 
         if instead_of != contract.digest:
             await self._change(serving)
+
+    def _count(self) -> None:
+        self._counts.refresh(self._stored.state)
 
     async def _change(self, change: Callable[[CatalogueState], CatalogueState]) -> None:
         def write() -> None:

@@ -24,7 +24,11 @@ from twinshelf.server.catalogue.groups.grouping import Grouping
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
 from twinshelf.server.catalogue.milvus.changes import ChangeWindow
 from twinshelf.server.catalogue.milvus.collections import Collections
-from twinshelf.server.catalogue.milvus.connection import SLOW_TIMEOUT_S, MilvusConnection
+from twinshelf.server.catalogue.milvus.connection import (
+    SLOW_TIMEOUT_S,
+    Level,
+    MilvusConnection,
+)
 from twinshelf.server.catalogue.milvus.counts import Counts
 from twinshelf.server.catalogue.milvus.encoders import MilvusEncoders
 from twinshelf.server.catalogue.milvus.group_store import MilvusGroupStore
@@ -115,6 +119,7 @@ class MilvusCatalogue:
             collections=self._collections,
             stored=self._stored,
             count=lambda: self._writes.put(Task(function=self._refresh)).result(),
+            is_outdated=lambda: self._stored.state.encoders != self._counts.encoders,
             settings=settings,
         )
 
@@ -300,7 +305,10 @@ class MilvusCatalogue:
         await asyncio.shield(asyncio.wrap_future(self._counting))
 
     def _refresh(self) -> bool:
-        return self._counts.refresh(self._stored.state)
+        state = self._stored.state
+        # After a switch of another server, what was written just before it counts as well.
+        level: Level | None = None if state.encoders == self._counts.encoders else "Strong"
+        return self._counts.refresh(state, level=level)
 
     async def _read(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ from twinshelf.server.catalogue.milvus.state import STATE_KEY, CatalogueState
 from twinshelf.server.catalogue.product_record import ProductRecord, ProductVector, VectorState
 from twinshelf.server.encoders.modalities import Pattern
 
-STATE, PRODUCT, DELETION = 0, 1, 2
+STATE, PRODUCT, DELETION, CLAIM = 0, 1, 2, 3
 FIELDS = ("key", "kind", "number", "change", "vectors", "body")
 
 
@@ -150,16 +150,26 @@ class ProductRow:
 
 def state_row(state: CatalogueState) -> Row:
     """Returns the row of the state, which stands among the products."""
+    return _other_row(STATE_KEY, STATE, state.to_json())
+
+
+def claim_row(key: str, timestamp: int, product_keys: Sequence[str]) -> Row:
+    """Returns the row of a claim; see `Claims`."""
+    return _other_row(key, CLAIM, json.dumps([timestamp, *product_keys]))
+
+
+def _other_row(key: str, kind: int, body: str) -> Row:
+    """Returns a row of the products' collection that is no product."""
     return {
-        "key": STATE_KEY,
-        "kind": STATE,
+        "key": key,
+        "kind": kind,
         "number": 0,
         "change": 0,
         FACETS: [],
         PRICE: 0.0,
         "embedded": [],
         "vectors": "{}",
-        "body": chunks_of(state.to_json()),
+        "body": chunks_of(body),
         ANCHOR: NO_ANCHOR,
     }
 

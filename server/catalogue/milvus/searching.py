@@ -7,6 +7,7 @@ They are told by their versions when the products of the best are read, and rank
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -196,6 +197,8 @@ class _Search:
     near: list[Near] = field(default_factory=list)
     # Number and version of vectors that no product names.
     rejected: set[tuple[int, int]] = field(default_factory=set)
+    # Numbers of products of several versions, of which those that no row names were rejected.
+    settled: set[int] = field(default_factory=set)
     rows: dict[str, ProductRow] = field(default_factory=dict)
 
     def page(self) -> HitPage:
@@ -225,6 +228,7 @@ class _Search:
 
     def _rank(self, vector: npt.NDArray[np.float32], condition: str) -> Ranking:
         query = self.query
+        self._settle()
         chosen = _newest(self.near, self.rejected)
         if query.value_limit is None:
             return rank([self._score(near, None) for near in chosen], query)
@@ -245,6 +249,7 @@ class _Search:
                 query.candidate_count,
             )
             self.near += more
+            self._settle()
             chosen = _newest(self.near, self.rejected)
             candidates = [self._score(near, self._keys(values, near)) for near in chosen]
             previous_count, ranking = ranking.count, rank(candidates, query)
@@ -268,6 +273,33 @@ class _Search:
             [values.key(self.rows.get(key)) for key in near.product_keys], dtype=np.int64
         )
 
+    def _settle(self) -> None:
+        """Rejects versions that no row names, of products that were found in several.
+
+        The newest may be of a write that was cut off or undone, and so unlike the query that the
+        product would not be among those that are read.
+        """
+        keys: dict[int, str] = {}
+        versions: dict[int, set[int]] = defaultdict(set)
+        for near in self.near:
+            numbers = near.numbers.tolist()
+            keys |= dict(zip(numbers, near.product_keys, strict=True))
+            for number, version in zip(numbers, near.versions.tolist(), strict=True):
+                versions[number].add(version)
+        several = {n for n, found in versions.items() if len(found) > 1} - self.settled
+        if not several:
+            return
+        self.settled |= several
+        rows = self.engine.rows([keys[number] for number in several])
+        for number in several:
+            self._reject(number, self._made(number, rows.get(keys[number])))
+
+    def _made(self, number: int, row: ProductRow | None) -> MadeVectors | None:
+        """Returns what the encoder made of a product, by its row; None where it is no such one."""
+        if row is None or row.number != number:
+            return None
+        return row.vectors.get(self.engine.made_number(self.query.contract.digest))
+
     def _read(self, block: Sequence[Ranked]) -> dict[int, StoredProduct]:
         """Returns products, without those whose candidates turn out to be of no product."""
         near = _newest(self.near, self.rejected)
@@ -278,13 +310,12 @@ class _Search:
             keys |= dict(zip(numbers, each.product_keys, strict=True))
             versions |= dict(zip(numbers, each.versions.tolist(), strict=True))
         digest = self.query.contract.digest
-        made_number = self.engine.made_number(digest)
         rows = self.engine.rows([keys[item.product_number] for item in block])
         products = {}
         for item in block:
             number = item.product_number
             row = rows.get(keys[number])
-            made = None if row is None or row.number != number else row.vectors.get(made_number)
+            made = self._made(number, row)
             if row is None or made is None or not _is_named(versions[number], made.version):
                 self._reject(number, made)
                 continue

@@ -61,6 +61,7 @@ class MilvusUpkeep:
         collections: Collections,
         stored: StoredRows,
         count: Callable[[], None],
+        is_outdated: Callable[[], bool],
         settings: MilvusConfig,
     ) -> None:
         """Starts the thread.
@@ -70,6 +71,7 @@ class MilvusUpkeep:
             collections: Names the collections.
             stored: Reads the state.
             count: Has everything counted anew, and waits for it.
+            is_outdated: Whether the encoders have changed since.
             settings: How often what is done.
         """
         self._connection = connection
@@ -77,6 +79,7 @@ class MilvusUpkeep:
         self._stored = stored
         self._orphans = Orphans(connection, collections, stored)
         self._count = count
+        self._is_outdated = is_outdated
         self._settings = settings
         self._query: tuple[str, npt.NDArray[np.float32], Pattern] | None = None
         # Of each sample: how many belonged to the nearest, and how many of these were found.
@@ -166,7 +169,7 @@ class MilvusUpkeep:
                 self._stored.read_state()
                 self._problem = None
                 now_s = time.monotonic()
-                if now_s >= next_count_s:
+                if now_s >= next_count_s or self._is_outdated():
                     next_count_s = self._try_to_count()
                 if now_s >= next_recall_s:
                     next_recall_s = now_s + self._settings.recall_interval_s

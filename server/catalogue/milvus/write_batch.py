@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -164,6 +164,11 @@ class WriteBatch:
                 )
             )
         return Deleted(removed=tuple(removed), changes=tuple(changes), missing=tuple(missing))
+
+    def written(self, product_ids: Iterable[str]) -> dict[str, ProductRow]:
+        """Returns the rows, by key, that the batch writes of some products."""
+        keys = self._changed & {product_key(product_id) for product_id in product_ids}
+        return {key: self._rows[key] for key in keys}
 
     def commit(self) -> None:
         """Makes the writes, and waits until every search of this server sees them."""

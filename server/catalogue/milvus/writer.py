@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from twinshelf.server.catalogue.milvus.claims import Claims
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.counts import Counts
@@ -17,10 +18,15 @@ from twinshelf.server.catalogue.milvus.product_rows import (
     mark_of,
     product_key,
     state_row,
+    vector_keys,
 )
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.milvus.stored import StoredRows
-from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
+from twinshelf.server.catalogue.milvus.write_batch import (
+    LONGEST_STEP_S,
+    LONGEST_WRITE_S,
+    WriteBatch,
+)
 from twinshelf.server.catalogue.milvus.write_parts import (
     Piece,
     parts_of,
@@ -51,6 +57,7 @@ class MilvusWriter:
         self._collections = collections
         self._stored = stored
         self._counts = counts
+        self._claims = Claims(connection, collections, LONGEST_WRITE_S)
 
     def write(self, items: Sequence[WriteItem]) -> list[object]:
         """Writes a batch; returns a result for each item, or the error with which it failed."""
@@ -83,6 +90,36 @@ class MilvusWriter:
 
     def _store(self, part: Sequence[Piece], results: list[object]) -> None:
         """Writes a part; notes the result of each piece, or the error with which it failed."""
+        added = [p.item.product_id for p in part if isinstance(p.item, NewVector)]
+        with self._claims.held(list(map(product_key, added))):
+            before, written = self._store_unguarded(part, results)
+        for undone in self._claims.guard(before, written):
+            row = written[undone.key]
+            written[undone.key] = self._write_again(row, undone, before[undone.key])
+
+    def _write_again(self, row: ProductRow, undone: ProductRow, before: ProductRow) -> ProductRow:
+        """Puts a row in the place of the one that undid it; returns it, with its new change.
+
+        Args:
+            row: The row as it was written.
+            undone: The one from before, with vectors added to it, which are removed.
+            before: The one from before.
+        """
+        products = self._collections.products
+        (timestamp,) = self._connection.timestamps()
+        again = replace(row, change=timestamp)
+        self._connection.upsert(products, [again.to_row()], timeout_s=LONGEST_STEP_S)
+        self._connection.wait_until_seen(products)
+        for made_number, made in undone.vectors.items():
+            if made not in (row.vectors.get(made_number), before.vectors.get(made_number)):
+                keys = vector_keys(undone.number, made.version, 1 + made.further_count)
+                self._connection.delete(self._collections.vectors(made_number), keys)
+        return again
+
+    def _store_unguarded(
+        self, part: Sequence[Piece], results: list[object]
+    ) -> tuple[Mapping[str, ProductRow], dict[str, ProductRow]]:
+        """Stores a part; returns the rows before it, and those of the products that it wrote."""
         items = [piece.item for piece in part]
         ids = [product_id for item in items for product_id in product_ids(item)]
         keys = list(dict.fromkeys(map(product_key, ids)))
@@ -95,6 +132,7 @@ class MilvusWriter:
         lost = self._find_lost(items, rows, before)
         # Making a collection takes seconds, and timestamps must be young when they are written.
         begun_s = time.monotonic()
+        self._claims.check_read()
         batch = WriteBatch(
             self._connection,
             self._collections,
@@ -112,6 +150,8 @@ class MilvusWriter:
         self._counts.learn(list(zip(items, answers, strict=True)))
         for piece, answer in zip(part, answers, strict=True):
             results[piece.place] = answer
+        whole = [item for item in items if not isinstance(item, NewVector)]
+        return rows, batch.written(each for item in whole for each in product_ids(item))
 
     def _others(
         self,

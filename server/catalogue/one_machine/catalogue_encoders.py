@@ -111,6 +111,8 @@ class CatalogueEncoders:
         def write() -> None:
             """Runs between two batches, so that no write can come in between."""
             self._store.encoders.state.check_switch(contract.digest)
+            if self.current == contract.digest:
+                return
             if missing := self.count_missing(contract.digest):
                 raise missing_error(missing, contract.digest)
             self._set_current(contract.digest)

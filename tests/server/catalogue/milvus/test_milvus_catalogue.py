@@ -17,6 +17,7 @@ from tests.server.catalogue.products import (
     CONTRACT,
     made_by,
     new_product,
+    query_of,
     random_embedding,
 )
 from tests.server.fake_encoder import make_contract
@@ -55,6 +56,13 @@ async def test_a_product_is_found_however_many_writes_of_it_were_cut_off(
             with pytest.raises(CatalogueUnavailableError):
                 await catalogue.upsert(new_product("p", random_embedding(RNG)))
     assert await found(catalogue) == ["p"]
+    # As the best, too, though by what was cut off another product would be better.
+    other = random_embedding(RNG)
+    assert EMBEDDING.text is not None and other.text is not None
+    row = (2 * EMBEDDING.text + other.text).astype(np.float32)
+    await catalogue.upsert(new_product("q", replace(EMBEDDING, text=row / np.linalg.norm(row))))
+    page = await catalogue.search(query_of(EMBEDDING, 1))
+    assert [hit.product.record.product_id for hit in page.hits] == ["p"]
 
 
 async def test_a_search_does_not_wait_for_those_who_watch(
@@ -85,9 +93,9 @@ async def test_who_asks_for_counts_at_once_shares_them(
 ) -> None:
     refresh, calls = Counts.refresh, []
 
-    def noted(counts: Counts, state: CatalogueState) -> bool:
+    def noted(counts: Counts, state: CatalogueState, **named: Any) -> bool:
         calls.append(state)
-        return refresh(counts, state)
+        return refresh(counts, state, **named)
 
     monkeypatch.setattr(Counts, "refresh", noted)
     stats = await asyncio.gather(*(catalogue.stats(CONTRACT.digest) for _ in range(9)))

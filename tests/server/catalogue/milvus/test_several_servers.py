@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.server.catalogue.conftest import MILVUS
 from tests.server.catalogue.milvus.conftest import EMBEDDING, found
 from tests.server.catalogue.products import CONTRACT, made_by, new_product
 from tests.server.fake_encoder import make_contract
@@ -19,9 +21,10 @@ from twinshelf.server.catalogue.milvus.changes import ChangeWindow
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
-from twinshelf.server.catalogue.milvus.product_rows import ProductRow
+from twinshelf.server.catalogue.milvus.product_rows import ProductRow, state_row
 from twinshelf.server.catalogue.milvus.stored import StoredRows
-from twinshelf.server.catalogue.product_record import ProductRecord
+from twinshelf.server.catalogue.milvus.write_batch import WriteBatch
+from twinshelf.server.catalogue.product_record import NewVector, ProductRecord
 from twinshelf.server.errors import (
     CatalogueDamagedError,
     CatalogueUnavailableError,
@@ -100,6 +103,68 @@ async def test_what_others_have_just_written_stops_a_switch_and_a_drop(
         change = catalogue.encoders.drop(CONTRACT.digest)
     with pytest.raises(EncoderConflictError, match="1 products have not been embedded"):
         await change
+
+
+async def test_what_was_written_just_before_a_switch_of_another_server_counts(
+    catalogue: MilvusCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await catalogue.encoders.keep(OTHER.digest)
+    state = catalogue._stored.state
+    switched = replace(state, encoders=replace(state.encoders, current=OTHER.digest))
+    catalogue._connection.upsert(catalogue._collections.products, [state_row(switched)])
+    catalogue._stored.read_state("Strong")
+    assert catalogue.encoders.current == CONTRACT.digest
+    levels: list[object] = []
+
+    def count(*_: object, level: object = None, **__: object) -> int:
+        """Notes how fresh the answer is to be."""
+        levels.append(level)
+        return 0
+
+    monkeypatch.setattr(MilvusConnection, "count", count)
+    catalogue._refresh()
+    assert catalogue.encoders.current == OTHER.digest
+    assert set(levels) == {"Strong"}
+    levels.clear()
+    catalogue._refresh()
+    assert set(levels) == {None}
+
+
+async def test_a_reindexing_undoes_no_write_of_another_server(
+    milvus_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = MilvusAddress.parse(milvus_place)
+    assert address is not None
+    first, second = (MilvusCatalogue(address, reader_count=1, settings=MILVUS) for _ in range(2))
+    await first.use_encoder(CONTRACT)
+    await first.upsert(new_product("p", EMBEDDING))
+    await first.encoders.keep(OTHER.digest)
+    await first.open_index(OTHER)
+    loop, commit, is_written = asyncio.get_running_loop(), WriteBatch.commit, threading.Event()
+    record = ProductRecord(product_id="p", title="new title")
+    writes = []
+
+    def commit_late(batch: WriteBatch) -> None:
+        """Lets the other server write the product once this one has read it for reindexing."""
+        if batch._connection is first._connection:
+            written = second.upsert(new_product("p", EMBEDDING, record=record))
+            writes.append(asyncio.run_coroutine_threadsafe(written, loop))
+            assert is_written.wait(10)
+        commit(batch)
+        is_written.set()
+
+    monkeypatch.setattr(WriteBatch, "commit", commit_late)
+    product = await first.changeable("p")
+    assert product is not None
+    made = NewVector(
+        product_id="p", made=made_by(OTHER, EMBEDDING), expected_change=product.change_sequence
+    )
+    await first.encoders.add(made)
+    await asyncio.wrap_future(writes[0])
+    again = await second.changeable("p")
+    assert again is not None and again.product.record.title == "new title"
+    await first.close()
+    await second.close()
 
 
 async def test_whoever_goes_on_from_the_last_change_hears_of_one_that_was_under_way(
