@@ -174,20 +174,21 @@ def _search_all(
     points: dict[str, list[Point]] = {name: [] for name in libraries}
     exact_count = max(10, min(len(queries), ROUND_BUDGET // (count * queries.shape[1])))
     for place in range(max(len(library.efforts) for library in libraries.values())):
-        sides = {}
-        timed_counts = {}
+        sides, timed_counts, recalls = {}, {}, {}
         for name, library in libraries.items():
             if place >= len(library.efforts):
                 continue
             library.set_effort(library.efforts[place])
             timed_counts[name] = exact_count if len(library.efforts) == 1 else len(queries)
             sides[name] = _searcher(library, queries[: timed_counts[name]])
+            # Before the time is taken: what was just mapped is read from the disk here.
+            found = [set(library.search(query, DEPTH).tolist()) for query in queries]
+            shares = [len(a & b) / DEPTH for a, b in zip(found, truth, strict=True)]
+            recalls[name] = float(np.mean(shares))
         times_s = time_in_turn(sides, round_count=ROUND_COUNT)
         for name, time_s in times_s.items():
-            found = [set(libraries[name].search(query, DEPTH).tolist()) for query in queries]
-            shares = [len(a & b) / DEPTH for a, b in zip(found, truth, strict=True)]
             rate = timed_counts[name] / time_s
-            points[name].append(Point(recall=float(np.mean(shares)), rate=rate))
+            points[name].append(Point(recall=recalls[name], rate=rate))
     for name, each in points.items():
         if max(point.recall for point in each) < RECALLS[0]:
             raise AnswersDifferError(f"{name} reaches no recall of {RECALLS[0]}: {each}")
