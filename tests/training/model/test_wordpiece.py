@@ -62,6 +62,7 @@ def test_a_word_of_any_length_is_spelt(tokenizer: Tokenizer) -> None:
     assert UNKNOWN not in tokenizer.encode("juice" * 300).tokens
 
 
+@pytest.mark.slow
 def test_the_texts_are_not_held_in_memory() -> None:
     generator = random.Random(0)
     words = ["".join(generator.choices("abcdefgh", k=6)) for _ in range(100)]
