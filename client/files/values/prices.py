@@ -59,7 +59,16 @@ _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 _BETWEEN_PRICES = re.compile(
     r"\s*(?:[-–—~〜]|(?<![^\W\d_])(?:to|bis|до|à|a)(?![^\W\d_]))\s*(?=\D{0,5}\d)"
 )
-_IN_BRACKETS = re.compile(r"(?<=\S)\s*\([^()]*\)\s*$")
+# What a number beside the price is of: "(3.25 €/100 g)", "/ 100 g", "19 %".
+_BESIDE = re.compile(
+    r"(?<=\S)\s*\([^()]*\)\s*$|(?<=\S)\s*(?:/|\b(?:per|pro|je))\s*\d+\s?[^\W\d_]+\W*$"
+    r"|(?<!\S)[-−+]?\d+(?:[.,]\d+)?\s?%",
+    re.IGNORECASE,
+)
+# As in France: "19€99".
+_EURO_WITHIN = re.compile(r"(?<=\d)\s?€\s?(?=\d\d(?!\d))")
+# What numpy writes before its numbers: "np.float64(3.5)".
+_OF_NUMPY = re.compile(r"^(?:np|numpy)\.\w+\(")
 _TWO_DECIMALS = re.compile(r"[.,]\d\d(?!\d)")
 
 
@@ -89,9 +98,10 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
         text = unicodedata.normalize("NFKC", text_of(cell))
     if not text:
         return None
+    text = _EURO_WITHIN.sub(",", _OF_NUMPY.sub("", text))
     numbers = _NUMBER.findall(text)
-    if len(numbers) > 1 and (behind := _IN_BRACKETS.search(text)):
-        return price_of(text[: behind.start()], decimal)  # of a litre, or what it was
+    if len(numbers) > 1 and (alone := _BESIDE.sub("", text)) != text:
+        return price_of(alone, decimal)
     if len(numbers) == 2 and (lower := _lower_price(text, decimal)) is not None:
         return lower
     before = text.partition(numbers[0])[0] if numbers else ""

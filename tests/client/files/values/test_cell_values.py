@@ -93,6 +93,7 @@ def test_what_is_no_object_is_refused(cell: str) -> None:
         ["a: x", "n=5"],
         '["a: x", "n: 5"]',
         '{"a": "x",\t"n": "5\n"}',
+        "{'a': array(['x'], dtype='<U1'), 'n': np.int64(5), 'void': nan}",
     ],
 )
 def test_attributes_come_in_many_forms(cell: object) -> None:

@@ -28,6 +28,8 @@ def test_photos_that_are_nested_without_end_are_refused() -> None:
         ('["a.jpg", "b.jpg"]', ["a.jpg", "b.jpg"]),
         ("['a.jpg', 'b.jpg']", ["a.jpg", "b.jpg"]),
         (["a.jpg", None, "b.jpg"], ["a.jpg", "b.jpg"]),
+        ("['a.jpg'\n \"it's 'b'.jpg\"]", ["a.jpg", "it's 'b'.jpg"]),
+        ("array(['a.jpg', 'b (1).jpg'], dtype=object)", ["a.jpg", "b (1).jpg"]),
         ("a.jpg|b.png", ["a.jpg", "b.png"]),
         ("a, b.jpg", ["a, b.jpg"]),
         ("folder|x/a.jpg", ["folder|x/a.jpg"]),
