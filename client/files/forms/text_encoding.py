@@ -67,6 +67,8 @@ _SAMPLE_BYTES = 1 << 18
 _RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
 _FEW_CHARACTERS = 10
 _USUAL_OLD = "cp1252"
+# Its signs, which English texts hold besides ASCII; the last are of numbers alone.
+_SIGNS_OF_TEXTS, _SIGNS_OF_NUMBERS = "’‘“”–—…•™®©°²×€", "£½¼¾"
 _RIVALS_NAMED = 3
 # What declares one of these means the wider one, as browsers know.
 _WIDER = {
@@ -295,6 +297,8 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _find_old_encoding(sample: bytes) -> FoundEncoding:
+    if _has_signs_alone(sample.decode(_USUAL_OLD, errors="replace")):
+        return FoundEncoding(name=_USUAL_OLD)
     found = chardet.detect_all(
         sample,
         ignore_threshold=True,
@@ -322,6 +326,25 @@ def _find_old_encoding(sample: bytes) -> FoundEncoding:
     least = rival_share * likelihoods[best]
     rivals = [names[text] for text in others if likelihoods[text] >= least]
     return FoundEncoding(name=names[best], rivals=tuple(rivals[:_RIVALS_NAMED]))
+
+
+def _has_signs_alone(text: str) -> bool:
+    """Whether signs are all that is beyond ASCII, each beside ASCII, as in "Men’s coat ½ price".
+
+    Of so little the library makes rare letters: "Menís".
+    """
+    triples = zip(" " + text, text, text[1:] + " ", strict=False)
+    return not text.isascii() and all(
+        left.isascii()
+        and right.isascii()
+        and _is_in_place(left, here, right)
+        and (
+            here in _SIGNS_OF_TEXTS
+            or (here in _SIGNS_OF_NUMBERS and not (left.isalpha() or right.isalpha()))
+        )
+        for left, here, right in triples
+        if not here.isascii()
+    )
 
 
 def _share_in_place(text: str) -> float:
