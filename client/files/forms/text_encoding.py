@@ -297,8 +297,6 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _find_old_encoding(sample: bytes) -> FoundEncoding:
-    if _has_signs_alone(sample.decode(_USUAL_OLD, errors="replace")):
-        return FoundEncoding(name=_USUAL_OLD)
     found = chardet.detect_all(
         sample,
         ignore_threshold=True,
@@ -308,6 +306,8 @@ def _find_old_encoding(sample: bytes) -> FoundEncoding:
     )
     if found[0]["encoding"] is None:
         return FoundEncoding(name="")
+    if _has_signs_alone(sample.decode(_USUAL_OLD, errors="replace")):
+        return FoundEncoding(name=_USUAL_OLD)
     is_few = sum(byte > 127 for byte in sample) < _FEW_CHARACTERS
     rival_share = _RIVAL_SHARE_OF_FEW if is_few else _RIVAL_SHARE
     likelihoods: dict[str, float] = {}  # of each text, the likelier first

@@ -77,6 +77,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Nothing is seen of these; text programs leave them at the ends.
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
+_ELEMENT = re.compile(r"<[^<>]*>")
 _TAG = re.compile(
     r"</?(?:b|big|em|font|i|mark|small|span|strong|sub|sup|u)(?:\s[^<>]*)?>", re.IGNORECASE
 )
@@ -86,9 +87,13 @@ _QUOTED = r"'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\""
 _NO_LITERAL = re.compile(
     rf"({_QUOTED})(\s+(?=['\"]))?|\b[^\W\d][\w.]*(?=\()|,\s*dtype=[^()]*(?=\))|\bnan\b", re.DOTALL
 )
-# What parts plain pairs: a line end or a comma only where another pair is behind it.
+# What parts plain pairs: a line end or a comma only where another pair is behind it, written alike.
 _PAIR_NAME = r"[^\s:=;|{}\[\]][^:=;|\n{}\[\]]{0,79}"
-_PAIR_END = rf"[;|]|\n(?=[^\S\n]*+{_PAIR_NAME}[:=])|,(?=\s+[^\W\d_][^:=;|,\n{{}}\[\]]{{0,39}}:\s)"
+_NAME_BEHIND_COMMA = r"[^\W\d_][^:=;|,\n{}\[\]]{0,39}:"
+_PAIR_END = (
+    rf"[;|]|\n(?=[^\S\n]*+{_PAIR_NAME}[:=])"
+    rf"|,(?=\s+{_NAME_BEHIND_COMMA}\s|{_NAME_BEHIND_COMMA}[^\s/])"
+)
 _PLAIN_PAIR = re.compile(
     rf"\s*+({_PAIR_NAME})[:=]((?:(?!{_PAIR_END}).)+)(?:{_PAIR_END}|$)", re.DOTALL
 )
@@ -198,7 +203,9 @@ def attributes_of(cell: object) -> tuple[dict[str, str], int]:
         if not present_text_of(cell):
             return {}, 0
         parsed = _parse(cell)
-        cell = _plain_pairs(cell) if parsed is None or isinstance(parsed, str) else parsed
+        is_page = cell.lstrip().startswith("<")
+        plain = _ELEMENT.sub("\n", without_markup(cell)) if is_page else cell
+        cell = _plain_pairs(plain) if parsed is None or isinstance(parsed, str) else parsed
     elif cell is None or text_of(cell) == "":
         return {}, 0
     if isinstance(cell, list) and cell and all(isinstance(each, str) for each in cell):
