@@ -218,7 +218,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "attributes": plain_names(
         """attributes specifications specification specs properties characteristics caracteristics
         product_specifications technical_details product_attributes attribute params parameters
-        param additional_attributes product_detail additional_properties
+        param attrs additional_attributes product_detail additional_properties
         характеристики параметры атрибуты свойства eigenschaften merkmale attribute_de
         caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性
         характеристика kenmerken specificaties egenskaper specifikationer ominaisuudet ozellikler

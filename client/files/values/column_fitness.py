@@ -26,6 +26,7 @@ _MEASURE = re.compile(
 # What the records of shops and of JSON:API call themselves.
 _KINDS = frozenset(
     "simple variable variation configurable grouped bundle bundled external virtual downloadable"
+    " physical digital"
     " giftcard product products item items entry".split()
 )
 Values = list[object]

@@ -55,7 +55,7 @@ _PHOTO_NAME = re.compile(
 _LIST_KEYS = ("edges", "nodes", "node", "items", "data", "attributes", "media", "images")
 # What a list of media may hold besides photos, by what it says of itself.
 _OTHER_MEDIA = re.compile(r"(?:application|audio|text|video)(?:/.*)?|\w+_video", re.IGNORECASE)
-_URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
+_URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "big", "hi_res")
 
 
 class PhotoError(ValueError):

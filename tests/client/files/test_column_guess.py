@@ -29,6 +29,8 @@ from twinshelf.client.files.rows import ProductFileError
         ("Unique Merchant SKU", ["A1", "A2"], ["A1", "A2"]),
         ("Your item number", ["A1", "A2"], ["A1", "A2"]),
         ("order id of", ["A1", "A2"], ["1", "2"]),
+        ("idAmazon", ["b000", "a2"], ["b000", "a2"]),
+        ("idCategory", ["10", "11"], ["1", "2"]),
         ("gameid", ["0", "1"], ["0", "1"]),
         ("prepaid", ["0", "1"], ["1", "2"]),
     ],
@@ -74,6 +76,7 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("Bestellnr.,ISBN,title\nB1,,Mug\nB2,3518018116,Pan\n", "product_id", "Bestellnr."),
         ("sku,title,x\n1,Mug,http://a.b/1.jpg\n2,Pan,http://a.b/2.jpg\n", "images", "x"),
         ("sku,title,x\n1,Mug,http://a.b/1\n2,Pan,http://a.b/2\n", "images", None),
+        ("sku,title,Type\n1,Mug,digital\n2,Pan,physical\n", "category", None),
         ("sku,title,Type\n1,Mug,simple\n2,Pan,variable\n", "category", None),
         ("sku,title,group\n" + "1,Mug,Tools\n" * 6, "category", "group"),
         *(

@@ -98,6 +98,10 @@ SHAPES: dict[str, tuple[str | bytes, str]] = {
         lines("https://x.de/{n}|{t}|{t} by {b}, in its own box|{p}"),
         "title=2,description=3,price=4,images=1",
     ),
+    "quantities.csv": (
+        lines("{t},1{n},A{n},{p}", "Stock Thing,Closing Qty,Code X,Worth"),
+        "product_id=Code X,title=Stock Thing,price=Worth",
+    ),
     "vowels.csv": (
         lines("A{n},స్టీల్ పాన్ కోసం {n},{p}", "x,y,z"),
         "product_id=x,title=y,price=z",

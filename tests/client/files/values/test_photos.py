@@ -123,6 +123,8 @@ def test_a_photo_is_found_however_its_name_is_spelled(
 def test_of_one_photo_in_several_sizes_the_large_one_is_taken() -> None:
     cell = {"orderNumber": 1, "smallUrl": "https://x.com/s.jpg", "largeUrl": "https://x.com/l.jpg"}
     assert [photo.name for photo in photos_of([cell])] == ["https://x.com/l.jpg"]
+    cell = {"c246x328": "https://x.com/s.webp", "big": "https://x.com/l.webp"}
+    assert [photo.name for photo in photos_of([cell])] == ["https://x.com/l.webp"]
     with pytest.raises(PhotoError, match="got an object with orderNumber, kind"):
         photos_of({"orderNumber": 1, "kind": "front"})
 
