@@ -167,6 +167,8 @@ class _ColumnMap:
 
     def _is_unlike(self, name: str, field: str) -> bool:
         cells = present(self._cells[name])
+        if field == "price" and any(map(is_price, cells)):  # others may be on request
+            return False
         return not share_of(cells, is_title if field == "title" else LOOKS[field])
 
     def _with_both_prices(self, columns: Columns) -> Columns:

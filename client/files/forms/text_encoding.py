@@ -364,6 +364,8 @@ def _is_in_place(left: str, here: str, right: str) -> bool:
     category = unicodedata.category(here)
     if here == "’":  # as in "men’s"
         return True
+    if here == "…":  # words end with it, and none begins
+        return not right.isalpha()
     if here == "\ufffd" or category in ("Cc", "Cn", "Co") or category == "Sm" and right.isalpha():
         return False
     return category.startswith("M") or here.isspace() or not (left.isalpha() and right.isalpha())

@@ -66,6 +66,7 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\nPage 1 of 2,\n", "product_id", "Item"),
         ("uuid,identifier,title\n1f,A,Mug\n2f,B,Pan\n", "product_id", "identifier"),
         ("كود الصنف,الاسم\nA,كوب\nB,مقلاة\n", "product_id", "كود الصنف"),
+        ("sku,title,Cost,Price\n1,Mug,2,3\n2,Pan,2,on request\n", "price", "Price"),
         ("sku,title,haendler\n1,Mug,Kuhn\n2,Pan,Abel\n", "seller", "haendler"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "product_id", "item"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "title", None),
