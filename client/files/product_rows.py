@@ -277,8 +277,10 @@ class ProductFiles:
                 if not present_text_of(cell):
                     self.findings.add("error", repr(cell.strip()))
         for name in ("title", "category", "brand"):
-            if isinstance(cell := values.get(name), str):  # '["Shoes >> Boots"]'
-                values[name] = nested_within(cell) or without_markup(cell)
+            cell = values.get(name)
+            if isinstance(cell, str):  # '["Shoes >> Boots"]'
+                cell = nested_within(cell) or cell
+            values[name] = without_markup(present_text_of(cell))
         cells = [row.cells[name] for name in mapped.columns.get("images", ())]
         return ProductRow(
             source=row.source,

@@ -75,7 +75,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nombre titulo nombre_producto nome nome_prodotto titolo nome_produto
         nome_do_produto nazev nazev_produktu nazev_zbozi nazov nazov_produktu megnevezes termeknev
         urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
-        produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר שם_פריט
+        ονομασια produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר שם_פריט
         nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
         product_service_name namn navn varetekst назва назва_товару ten_san_pham
         اسم_المنتج ชื่อสินค้า 宝贝名称 produto producto prodotto produit produkt articulo

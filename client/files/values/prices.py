@@ -49,7 +49,10 @@ _NO_PRICE = re.compile(
 _PARTED_BY_POINTS = re.compile("harga|^gia|preis|prijs|prezzo|preco|fiyat|^pris|hinta|^pret|cijena")
 # Currencies of a thousand parts.
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
-_MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
+_MULTIPLIED = re.compile(
+    r"\s?(?:(?:k|m|mln|mio|tsd|lakhs?|lacs?|crores?|cr|ribu|rb|juta|jt|triệu|tr|тыс|млн|%)(?![^\W\d_])|[万萬億만억])",
+    re.IGNORECASE,
+)
 # A "p" apart from its number, or with a point, is a rouble typed on another keyboard.
 _HUNDREDTHS = re.compile(
     r"\s?(?:¢|(?:pence|ct|cts|cents?|коп)(?![^\W\d_]))|p(?![^\W\d_]|\.)", re.IGNORECASE

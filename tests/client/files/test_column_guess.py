@@ -67,6 +67,11 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("uuid,identifier,title\n1f,A,Mug\n2f,B,Pan\n", "product_id", "identifier"),
         ("كود الصنف,الاسم\nA,كوب\nB,مقلاة\n", "product_id", "كود الصنف"),
         ("sku,title,Cost,Price\n1,Mug,2,3\n2,Pan,2,on request\n", "price", "Price"),
+        (
+            "sku;title;Preis inkl. MwSt.\n1;Mug;12,99 € inkl. MwSt.\n2;Pan;9,00 € inkl. MwSt.\n",
+            "price",
+            "Preis inkl. MwSt.",
+        ),
         ("sku,title,haendler\n1,Mug,Kuhn\n2,Pan,Abel\n", "seller", "haendler"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "product_id", "item"),
         ("item,photo\nid_1,a.jpg\nid_2,b.jpg\n", "title", None),

@@ -382,6 +382,9 @@ def test_names_are_freed_of_what_web_pages_write_around_them(tmp_path: Path) -> 
     table = 'id,title\n1,Red &amp; <b>blue</b> mug\n2,"{""en"": ""Pan"", ""de"": ""Pfanne""}"\n'
     rows, _, _ = read(write(tmp_path, table))
     assert [row.title for row in rows] == ["Red & blue mug", "Pan"]
+    answer = '[{"id": 1, "title": {"rendered": "Tea &#8211; green"}, "categories": ["A &amp; B"]}]'
+    (row,), _, _ = read(write(tmp_path, answer, "answer.json"))
+    assert (row.title, row.category) == ("Tea – green", "A & B")
 
 
 def test_a_barcode_that_products_share_costs_no_row(tmp_path: Path) -> None:

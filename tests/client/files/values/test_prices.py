@@ -34,7 +34,7 @@ from twinshelf.client.files.values.prices import DecimalSign, decimal_sign_of, p
         ("1,19 € (1 l = 1,19 €)", 1.19), ("$4.99 ($0.31/oz)", 4.99), ("12.50 (was 15)", 12.5),
         ("12,99 € inkl. 19 % MwSt.", 12.99), ("20% off $12.99", 12.99), ("3,99 €/100g", 3.99),
         ("12.50 USD / 100 g", 12.5), ("3.50 per 1 l", 3.5), ("19€99", 19.99),
-        ("np.float64(3.5)", 3.5),
+        ("np.float64(3.5)", 3.5), ("1,980円〜2,980円", 1980.0), ("1,980円(税込2,178円)", 1980.0),
         ("US $12.90 to 15", 12.9), ("10.00-20.00", 10.0), ("5 bis 9 EUR", 5.0),
     ],
 )  # fmt: skip
@@ -55,6 +55,9 @@ def test_prices_are_read_whatever_their_form(cell: object, price: float | None) 
         "20%",
         "2 for $5",
         "2/$5.00",
+        "1.5万円",
+        "1.5 lakh",
+        "Rp 12rb",
         "10.5-12.5",
         "$20 - $15",
         "$15 - $20 - $25",
