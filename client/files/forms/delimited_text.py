@@ -150,7 +150,9 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     start, delimiter, starts = parting.line_count, parting.delimiter, parting.starts
     quote = _find_quote(sample[start:])
     text = io.StringIO("".join(sample[start:]), newline="")
-    first = next(iter(TextRows(text, delimiter, 0, quote, starts)))
+    first = next(iter(TextRows(text, delimiter, 0, quote, starts)), None)
+    if first is None:
+        raise ProductFileError(f"{path} is empty; expected a header with column names")
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
     if form.has_header and not starts and _has_row_names(sample[start:], delimiter, first, quote):

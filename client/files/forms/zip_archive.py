@@ -184,8 +184,8 @@ def _opened(path: Path, name: str) -> IO[bytes]:
 def _entries(path: Path) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
+            return [entry for entry in archive.infolist() if entry.filename]
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise ProductFileError(
             f"{path} is not a readable Excel workbook or ZIP archive: {error}"
         ) from error

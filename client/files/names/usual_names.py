@@ -179,8 +179,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         manufacturers_name marchio יצרן แบรนด์"""
     ),
     "seller": plain_names(
-        """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
-        retailer supplier supplier_name source marketplace website site sold_by
+        """seller seller_name shop shop_name shop_title store store_name 店铺名称 merchant
+        merchant_name dealer retailer supplier supplier_name source marketplace website site sold_by
         proveedor fornitore fournisseur fornecedor التاجر
         продавец магазин поставщик verkäufer verkaeufer händler haendler lieferant vendeur
         boutique vendedor tienda negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자

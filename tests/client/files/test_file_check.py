@@ -202,3 +202,5 @@ def test_a_column_of_something_else_is_proposed_for_no_title(tmp_path: Path) -> 
 def test_a_column_without_a_name_is_called_by_its_number(tmp_path: Path) -> None:
     path = write(tmp_path, "id,,title\n1,x,Tea\n")
     assert "  not read: column 2" in check_files([path], ReadOptions()).lines()
+    path = write(tmp_path, '[{"": 0, "id": 1, "title": "Tea"}]', "t.json")
+    assert "  not read: one without a name" in check_files([path], ReadOptions()).lines()

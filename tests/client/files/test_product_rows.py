@@ -292,8 +292,9 @@ def test_what_is_no_file_is_refused_with_what_was_expected(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(ProductFileError, match="no regular file"):
         ProductFiles([tmp_path / "pipe.csv"])
-    with pytest.raises(ProductFileError, match="is empty"):
-        ProductFiles([write(tmp_path, "")])
+    for content in ("", "sep=;\n", "sep=;\n\n"):
+        with pytest.raises(ProductFileError, match="is empty"):
+            ProductFiles([write(tmp_path, content)])
     with pytest.raises(ProductFileError, match="not a readable Parquet file"):
         ProductFiles([write(tmp_path, "no parquet", "t.parquet")])
     for start, what in ((b"%PDF-1.4", "PDF"), (b"\xff\xd8\xff", "photo"), (b"<html>", "web page")):
