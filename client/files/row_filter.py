@@ -130,6 +130,9 @@ class RowFilter:
                 self._have_identifiers &= bool(identifier)
                 self._have_words |= _is_word(identifier)
             yield row
+        if self._row_count == 0:  # nothing but titles, of products then
+            yield from waiting
+            return
         for row in waiting:
             self._leave_out(row)
 

@@ -115,6 +115,7 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
         ("sku,name,price\ntea,Tea,on request\nmug,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),
         ("sku,name,price\n1,Tea,1\n,Milk,\n2,Salt,1\n", ["Tea", "Milk", "Salt"]),
+        ("sku,name,price\n,Tea,\n,Milk,\n", ["Tea", "Milk"]),
         ("sku,name,price\n,DRINKS,\n1,Tea,1\n,SPICES,\n2,Salt,1\n", ["Tea", "Salt"]),
         (
             "sku,name,price\n,,in EUR\n,DRINKS,\nK-1,Tea,1\n,SPICES,\nK-2,Salt,1\n",
