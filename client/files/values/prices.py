@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -68,6 +69,7 @@ _BESIDE = re.compile(
     r"|(?<!\S)[-−+]?\d+(?:[.,]\d+)?\s?%",
     re.IGNORECASE,
 )
+_ELEMENT = re.compile(r"<[^<>]*>")
 # As in France: "19€99".
 _EURO_WITHIN = re.compile(r"(?<=\d)\s?€\s?(?=\d\d(?!\d))")
 # What numpy writes before its numbers: "np.float64(3.5)".
@@ -98,10 +100,9 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
             return None
         text, decimal = repr(cell), "."
     else:
-        text = unicodedata.normalize("NFKC", text_of(cell))
+        text = _written(text_of(cell))
     if not text:
         return None
-    text = _EURO_WITHIN.sub(",", _OF_NUMPY.sub("", text))
     numbers = _NUMBER.findall(text)
     if len(numbers) > 1 and (alone := _BESIDE.sub("", text)) != text:
         return price_of(alone, decimal)
@@ -122,6 +123,14 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")
     return price
+
+
+def _written(text: str) -> str:
+    """A price without what web pages and numpy write around it: "&#8377;" is no number."""
+    if "<" in text or "&" in text:
+        text = html.unescape(_ELEMENT.sub(" ", text))
+    text = unicodedata.normalize("NFKC", text)
+    return _EURO_WITHIN.sub(",", _OF_NUMPY.sub("", text))
 
 
 def _lower_price(text: str, decimal: DecimalSign) -> float | None:
