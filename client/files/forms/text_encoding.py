@@ -67,8 +67,9 @@ _SAMPLE_BYTES = 1 << 18
 _RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
 _FEW_CHARACTERS = 10
 _USUAL_OLD = "cp1252"
-# Its signs, which English texts hold besides ASCII; the last are of numbers alone.
-_SIGNS_OF_TEXTS, _SIGNS_OF_NUMBERS = "’‘“”–—…•™®©°²×€", "£½¼¾"
+# Its signs, which English texts hold besides ASCII, those that no word begins with, and those of
+# numbers alone.
+_SIGNS_OF_TEXTS, _SIGNS_AT_ENDS, _SIGNS_OF_NUMBERS = "’‘“”–—•°×€", "…™®©²", "£½¼¾"
 _RIVALS_NAMED = 3
 # What declares one of these means the wider one, as browsers know.
 _WIDER = {
@@ -334,17 +335,17 @@ def _has_signs_alone(text: str) -> bool:
     Of so little the library makes rare letters: "Menís".
     """
     triples = zip(" " + text, text, text[1:] + " ", strict=False)
-    return not text.isascii() and all(
-        left.isascii()
-        and right.isascii()
-        and _is_in_place(left, here, right)
-        and (
-            here in _SIGNS_OF_TEXTS
-            or (here in _SIGNS_OF_NUMBERS and not (left.isalpha() or right.isalpha()))
-        )
-        for left, here, right in triples
-        if not here.isascii()
-    )
+    return not text.isascii() and all(_is_usual_sign(*t) for t in triples if not t[1].isascii())
+
+
+def _is_usual_sign(left: str, here: str, right: str) -> bool:
+    if not (left.isascii() and right.isascii() and _is_in_place(left, here, right)):
+        return False
+    if here in _SIGNS_OF_TEXTS:
+        return True
+    if right.isalpha():
+        return False
+    return here in _SIGNS_AT_ENDS or here in _SIGNS_OF_NUMBERS and not left.isalpha()
 
 
 def _share_in_place(text: str) -> float:
