@@ -167,6 +167,8 @@ class _ColumnMap:
 
     def _is_unlike(self, name: str, field: str) -> bool:
         cells = present(self._cells[name])
+        if field == "price" and any(map(is_price, cells)):  # others may be on request
+            return False
         return not share_of(cells, is_title if field == "title" else LOOKS[field])
 
     def _with_both_prices(self, columns: Columns) -> Columns:
@@ -189,8 +191,10 @@ class _ColumnMap:
     def _with_whole_price(self, columns: Columns) -> Columns:
         """Adds what a price stands in, "offers" of "offers.price", where others are told there."""
         names = columns.get("price", ())
-        outer = names[-1].partition(".")[0] if names else ""
-        if "price" in self._given or outer in names or outer not in self._table.columns:
+        if not names or "price" in self._given:
+            return columns
+        outer = names[-1].partition(".")[0]
+        if outer in names or outer not in self._table.columns:
             return columns
         pairs = zip(self._cells[names[-1]], self._cells[outer], strict=True)
         is_told = any(is_price(whole) for amount, whole in pairs if not present_text_of(amount))

@@ -11,6 +11,7 @@ from twinshelf.client.files.forms.text_rows import form_of
 from twinshelf.client.files.names.column_names import (
     is_identifier_name,
     is_product_number,
+    is_quantity,
     names_by_word,
     names_something_else,
 )
@@ -43,6 +44,7 @@ def guess_columns(table: Table) -> Columns:
             name: fitness(values)
             for name, values in cells.items()
             if field not in ("title", "price") or not names_something_else(name)
+            if field not in ("product_id", "price") or not is_quantity(name)
             if field != "price" or not (is_product_number(name) or is_identifier_name(name))
         }
         best = max(scores, key=lambda name: scores[name], default="")

@@ -21,6 +21,8 @@ Kind = Literal[
     "total",
     "sheet",
     "table",
+    "beside",
+    "picture",
     "formula",
     "error",
     "encoding",
@@ -47,6 +49,11 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     "encoding": ("file", "of doubtful encoding: {example}; --encoding names another"),
     "sheet": ("sheet", "not read, as hidden or of another header{first} {example}"),
     "table": ("table", "not read, as of another header{first} {example}"),
+    "beside": ("table", "beside the photos not read{first} {example}; give it by its name"),
+    "picture": (
+        "picture",
+        "on the sheets not read{first} {example}; a column has to name the photos",
+    ),
     "formula": (
         "column",
         "of formulas without their values{first} {example}: open the file in a table program, and "

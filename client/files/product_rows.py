@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from twinshelf.client.files.column_guess import map_table
-from twinshelf.client.files.findings import Findings
+from twinshelf.client.files.findings import Findings, Kind
 from twinshelf.client.files.forms.table import Table, open_table
 from twinshelf.client.files.forms.text_encoding import mended
 from twinshelf.client.files.names.column_names import is_trade_number
@@ -168,14 +168,7 @@ class ProductFiles:
             for mapped in self.tables:
                 if doubt := mapped.table.encoding_doubt:
                     self.findings.add("encoding", doubt)
-                for sheet in mapped.table.other_sheets:
-                    self.findings.add("sheet", sheet)
-                for other in mapped.table.other_tables:
-                    self.findings.add("table", other)
-                for photo in mapped.table.unread_photos:
-                    self.findings.add("unread", photo)
-                for column in mapped.table.formula_columns:
-                    self.findings.add("formula", column)
+                self._add_unread(mapped.table)
                 decimal, prefix = mapped.look_ahead()
                 for row in self._with_photos(self._joined(mapped, decimal, prefix)):
                     if isinstance(row, BadRow):
@@ -185,6 +178,19 @@ class ProductFiles:
                         yield self._checked(row, seen, number)
         finally:
             seen.close()
+
+    def _add_unread(self, table: Table) -> None:
+        unread: dict[Kind, tuple[str, ...]] = {
+            "sheet": table.other_sheets,
+            "table": table.other_tables,
+            "unread": table.unread_photos,
+            "beside": table.tables_beside,
+            "picture": table.pictures,
+            "formula": table.formula_columns,
+        }
+        for kind, names in unread.items():
+            for name in names:
+                self.findings.add(kind, name)
 
     def _checked(self, row: ProductRow, seen: SeenIdentifiers, number: str) -> ProductRow | BadRow:
         """Returns the row; or why it is bad: nothing to embed, or an earlier row's identifier.
@@ -271,8 +277,10 @@ class ProductFiles:
                 if not present_text_of(cell):
                     self.findings.add("error", repr(cell.strip()))
         for name in ("title", "category", "brand"):
-            if isinstance(cell := values.get(name), str):  # '["Shoes >> Boots"]'
-                values[name] = nested_within(cell) or without_markup(cell)
+            cell = values.get(name)
+            if isinstance(cell, str):  # '["Shoes >> Boots"]'
+                cell = nested_within(cell) or cell
+            values[name] = without_markup(present_text_of(cell))
         cells = [row.cells[name] for name in mapped.columns.get("images", ())]
         return ProductRow(
             source=row.source,

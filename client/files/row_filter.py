@@ -130,12 +130,17 @@ class RowFilter:
                 self._have_identifiers &= bool(identifier)
                 self._have_words |= _is_word(identifier)
             yield row
+        if self._row_count == 0:  # nothing but titles, of products then
+            yield from waiting
+            return
         for row in waiting:
             self._leave_out(row)
 
     def _is_heading(self, row: CellRow) -> bool:
-        """Whether a word stands in the place of identifiers with digits, and nothing else there."""
+        """Whether a word is all, in the place of identifiers with digits or where no field is."""
         is_alone = row.label is not None and row.label.is_alone and self._lacks_name(row)
+        if is_alone and all(self._is_empty(row, field) for field in self._columns):
+            return True
         text = present_text_of(row.cells.get(self._identifier))
         return is_alone and not self._have_words and len(text) > 2 and _is_word(text)
 

@@ -37,6 +37,7 @@ _CELLS_OF_TRAILER = 2
 # A header as R writes it, with blanks between the quotes.
 _PARTED_BY_BLANKS = re.compile(r'"[^"]*"(?: "[^"]*")+\s*')
 _NUMBER_ALONE = re.compile(r"[\d\s.,-]*")
+_END_OF_DOS = "\x1a"  # behind the last line of a file
 _DELIMITER_LINE = re.compile(r"sep=(.)[\r\n]+")
 
 
@@ -95,7 +96,7 @@ class DelimitedText:
 
     def _says_nothing(self, cells: list[str]) -> bool:
         """Whether a row is empty, ruled, or the header of a file that was joined to another."""
-        filled = [cell for cell in cells if cell.strip()]
+        filled = [cell for cell in cells if cell.strip().strip(_END_OF_DOS)]
         if all(map(is_ruled, filled)):  # or empty, in a table of fixed widths
             return True
         if len(filled) == _CELLS_OF_TRAILER and filled[0] == "TRL" and self.skipped_line_count:
@@ -150,7 +151,9 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     start, delimiter, starts = parting.line_count, parting.delimiter, parting.starts
     quote = _find_quote(sample[start:])
     text = io.StringIO("".join(sample[start:]), newline="")
-    first = next(iter(TextRows(text, delimiter, 0, quote, starts)))
+    first = next(iter(TextRows(text, delimiter, 0, quote, starts)), None)
+    if first is None:
+        raise ProductFileError(f"{path} is empty; expected a header with column names")
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
     if form.has_header and not starts and _has_row_names(sample[start:], delimiter, first, quote):

@@ -33,6 +33,7 @@ _HEADER_ROWS = 20
 _ROWS_LOOKED_AT = 200
 _MOST_ROWS = 1 << 20  # of Excel itself: a file may number its rows as it likes
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_PICTURES = "xl/media/"
 Cells = list[object]
 
 
@@ -55,6 +56,13 @@ class ExcelSheet:
     formula_columns: tuple[str, ...]
     header: tuple[str, ...]
     first_row: int
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Names of pictures that lie on the sheets."""
+        with zipfile.ZipFile(self.path) as archive:
+            names = archive.namelist()
+        return tuple(name for name in names if name.startswith(_PICTURES))
 
     def rows(self) -> Iterator[Cells]:
         """Yields the cells of each row that has any.

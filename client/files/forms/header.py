@@ -103,6 +103,7 @@ class ColumnOrder:
         named = [self._plain(str(cell)) if cell is not None else "" for cell in cells]
         filled = [name for name in named if name]
         is_header = self._known.issuperset(filled) and len({*filled}) == len(filled)
+        is_header &= not any(named[len(self._names) :])  # what is wider is cut to the header
         if not is_header or count_named(filled) < _FIELDS_OF_HEADER:
             return False
         places = [named.index(name) if name in filled else None for name in self._names]

@@ -10,6 +10,8 @@ from twinshelf.client.files.forms.json_shapes import LIST_NAME, NO_TABLES, Recor
 
 DECODER = json.JSONDecoder(strict=False)  # line ends and tabs may stand in a text
 _NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
+# A text, though cut off at the end of a block, or a comma behind the last of a list or an object.
+_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\\?\Z))|,(?=\s*[]}])', re.DOTALL)
 _LONGEST_LITERAL = 16  # such as "-Infinity"
 _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = (
@@ -36,6 +38,11 @@ def begin_list(text: str) -> tuple[bool, int]:
     if opening is None and text.lstrip()[:1] != "[":
         return False, 0
     return opening is not None, text.find("[", opening.end() if opening else 0) + 1
+
+
+def without_last_commas(text: str) -> str:
+    """JSON without what templates write behind the last of a list: [1, 2,] is [1, 2]."""
+    return _LAST_COMMA.sub(lambda found: found[1] or "", text)
 
 
 class JsonLists:

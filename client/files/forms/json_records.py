@@ -12,11 +12,17 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
-from twinshelf.client.files.forms.json_lists import DECODER, JsonLists, begin_list
+from twinshelf.client.files.forms.json_lists import (
+    DECODER,
+    JsonLists,
+    begin_list,
+    without_last_commas,
+)
 from twinshelf.client.files.forms.json_shapes import ListedRows, Record, rows_within
 from twinshelf.client.files.forms.stored_bytes import open_bytes
 from twinshelf.client.files.forms.text_encoding import FoundEncoding, errors_of, find_encoding
@@ -220,7 +226,8 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
             if row is not None or value is None:
                 yield _as_record(row, f"line {line_number}")
         except (ValueError, RecursionError) as error:
-            if isinstance(value := nested_within(text), dict):  # Python's notation, as in Amazon's
+            # Python's notation, as in Amazon's, or a template's commas.
+            if isinstance(value := nested_within(without_last_commas(text)), dict):
                 yield value
                 continue
             is_joined = isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
@@ -256,7 +263,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
                 return
             continue
         try:
-            value, position = DECODER.raw_decode(text, position)
+            value, text, position = _decoded(text, position)
         except (ValueError, RecursionError) as error:
             if place := lists.place_behind(text, position, error):
                 number, position = number + 1, place
@@ -274,6 +281,20 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
             continue
         number += 1
         yield from _read_by(listed, value, number)
+
+
+def _decoded(text: str, position: int) -> tuple[object, str, int]:
+    """The value at a place, the text, without its last commas if need be, and the value's end."""
+    try:
+        value, end = DECODER.raw_decode(text, position)
+    except ValueError:
+        mended = without_last_commas(text[position:])
+        if len(mended) < len(text) - position:
+            with suppress(ValueError):
+                value, end = DECODER.raw_decode(mended)
+                return value, mended, end
+        raise
+    return value, text, end
 
 
 def _skip_between(text: str, position: int) -> int:

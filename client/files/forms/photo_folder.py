@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinshelf.client.files.forms.zip_archive import TABLE_SUFFIXES, WORKBOOK_SUFFIXES
 from twinshelf.client.files.rows import ProductFileError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
@@ -14,6 +15,8 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
 _UNREAD_SUFFIXES = frozenset(
     ".gif .bmp .tif .tiff .avif .heic .heif .jp2 .jxl .svg .psd .raw .cr2 .nef .dng".split()
 )
+
+_TABLE_SUFFIXES = frozenset((*TABLE_SUFFIXES, *WORKBOOK_SUFFIXES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +60,16 @@ class PhotoFolder:
     @property
     def unread(self) -> tuple[str, ...]:
         """Paths, relative to the folder, of photos of other forms."""
-        return tuple(
-            path.relative_to(self.path).as_posix()
-            for path in self._files()
-            if path.suffix.lower() in _UNREAD_SUFFIXES
-        )
+        return self._with_suffix(_UNREAD_SUFFIXES)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Paths, relative to the folder, of tables, which may tell more of the photos."""
+        return self._with_suffix(_TABLE_SUFFIXES)
+
+    def _with_suffix(self, suffixes: frozenset[str]) -> tuple[str, ...]:
+        paths = (path for path in self._files() if path.suffix.lower() in suffixes)
+        return tuple(path.relative_to(self.path).as_posix() for path in paths)
 
     def _files(self) -> Iterator[Path]:
         for folder, folders, names in os.walk(self.path):

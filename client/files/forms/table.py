@@ -139,6 +139,16 @@ class Table:
         return self.content.unread if isinstance(self.content, PhotoFolder) else ()
 
     @property
+    def tables_beside(self) -> tuple[str, ...]:
+        """Tables that lie in a folder of photos."""
+        return self.content.tables if isinstance(self.content, PhotoFolder) else ()
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Pictures that lie on the sheets of a workbook, in none of its cells."""
+        return self.content.pictures if isinstance(self.content, ExcelSheet) else ()
+
+    @property
     def encoding_doubt(self) -> str:
         """What the text may be written in instead, in words; empty when that is plain."""
         if not isinstance(self.content, DelimitedText | JsonRecords | XmlRecords | MarkupTable):

@@ -67,6 +67,9 @@ _SAMPLE_BYTES = 1 << 18
 _RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
 _FEW_CHARACTERS = 10
 _USUAL_OLD = "cp1252"
+# Its signs, which English texts hold besides ASCII, those that no word begins with, and those of
+# numbers alone.
+_SIGNS_OF_TEXTS, _SIGNS_AT_ENDS, _SIGNS_OF_NUMBERS = "’‘“”–—•°×€", "…™®©²", "£½¼¾"
 _RIVALS_NAMED = 3
 # What declares one of these means the wider one, as browsers know.
 _WIDER = {
@@ -304,6 +307,8 @@ def _find_old_encoding(sample: bytes) -> FoundEncoding:
     )
     if found[0]["encoding"] is None:
         return FoundEncoding(name="")
+    if _has_signs_alone(sample.decode(_USUAL_OLD, errors="replace")):
+        return FoundEncoding(name=_USUAL_OLD)
     is_few = sum(byte > 127 for byte in sample) < _FEW_CHARACTERS
     rival_share = _RIVAL_SHARE_OF_FEW if is_few else _RIVAL_SHARE
     likelihoods: dict[str, float] = {}  # of each text, the likelier first
@@ -324,6 +329,25 @@ def _find_old_encoding(sample: bytes) -> FoundEncoding:
     return FoundEncoding(name=names[best], rivals=tuple(rivals[:_RIVALS_NAMED]))
 
 
+def _has_signs_alone(text: str) -> bool:
+    """Whether signs are all that is beyond ASCII, each beside ASCII, as in "Men’s coat ½ price".
+
+    Of so little the library makes rare letters: "Menís".
+    """
+    triples = zip(" " + text, text, text[1:] + " ", strict=False)
+    return not text.isascii() and all(_is_usual_sign(*t) for t in triples if not t[1].isascii())
+
+
+def _is_usual_sign(left: str, here: str, right: str) -> bool:
+    if not (left.isascii() and right.isascii() and _is_in_place(left, here, right)):
+        return False
+    if here in _SIGNS_OF_TEXTS:
+        return True
+    if right.isalpha():
+        return False
+    return here in _SIGNS_AT_ENDS or here in _SIGNS_OF_NUMBERS and not left.isalpha()
+
+
 def _share_in_place(text: str) -> float:
     """The share of the characters beyond ASCII, 0 to 1, that stand where a language has them."""
     triples = zip(" " + text, text, text[1:] + " ", strict=False)
@@ -341,6 +365,8 @@ def _is_in_place(left: str, here: str, right: str) -> bool:
     category = unicodedata.category(here)
     if here == "’":  # as in "men’s"
         return True
+    if here == "…":  # words end with it, and none begins
+        return not right.isalpha()
     if here == "\ufffd" or category in ("Cc", "Cn", "Co") or category == "Sm" and right.isalpha():
         return False
     return category.startswith("M") or here.isspace() or not (left.isalpha() and right.isalpha())

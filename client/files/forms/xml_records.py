@@ -162,8 +162,6 @@ def _count_fields_of(place: _Place, kinds: Mapping[_Place, _Kind]) -> int:
     count = _count_fields(kinds[place])
     if count >= _FIELDS_OF_PRODUCT or not place or not _CALLED_PRODUCT.search(place[-1]):
         return count
-    if kinds[place].count < 2:
-        return count
     within = {
         name
         for other, kind in kinds.items()

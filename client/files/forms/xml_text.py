@@ -41,8 +41,8 @@ def read_xml_text(path: Path, encoding: FoundEncoding) -> Iterator[str]:
     """Yields the text of an XML file, in blocks.
 
     Bytes that are not in its encoding are read as another, "&" alone and the entities of HTML as
-    what they stand for, and characters that no XML may hold as blanks: else the first of them
-    would cost all products behind it.
+    what they stand for, and characters that no XML may hold as blanks; blank lines at its start
+    are left out: else the first of them would cost all products behind it.
 
     Args:
         path: The file; may be compressed.
@@ -53,7 +53,9 @@ def read_xml_text(path: Path, encoding: FoundEncoding) -> Iterator[str]:
     """
     errors = errors_of(encoding)
     with io.TextIOWrapper(open_bytes(path), encoding=encoding.name, errors=errors) as file:
-        yield from _escaped(iter(lambda: file.read(_BLOCK_CHARACTERS), ""))
+        blocks = iter(lambda: file.read(_BLOCK_CHARACTERS), "")
+        start = next(blocks, "").lstrip(" \t\r\n\ufeff")
+        yield from _escaped(itertools.chain([start], blocks))
 
 
 def _escaped(blocks: Iterable[str]) -> Iterator[str]:

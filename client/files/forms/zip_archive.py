@@ -14,8 +14,8 @@ from twinshelf.client.files.forms.header import count_named
 from twinshelf.client.files.rows import ProductFileError
 
 ZIP_MAGIC = b"PK\x03\x04"
-_TABLES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".xml")
-_WORKBOOKS, _TEXTS = (".xlsx", ".xlsm", ".parquet", ".pq"), (".txt", "")
+TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".xml")
+WORKBOOK_SUFFIXES, _TEXTS = (".xlsx", ".xlsm", ".parquet", ".pq"), (".txt", "")
 _OPEN_TABLE, _OPEN_MIME = "content.xml", b"application/vnd.oasis.opendocument.spreadsheet"
 # So much of a table tells what it holds, and so many fields that these are products.
 _START_BYTES, _HEADER_LINES, _FEWEST_FIELDS = 1 << 14, 10, 2
@@ -81,8 +81,8 @@ def find_tables(path: Path) -> TablesWithin:
         is_hidden = name.name.startswith(".") or "__MACOSX" in name.parts
         if not entry.is_dir() and not is_hidden:
             suffixes[entry.filename] = name.suffix.casefold()
-    tables = [name for name, suffix in suffixes.items() if suffix in _TABLES]
-    for others in (_WORKBOOKS, _TEXTS):
+    tables = [name for name, suffix in suffixes.items() if suffix in TABLE_SUFFIXES]
+    for others in (WORKBOOK_SUFFIXES, _TEXTS):
         tables = tables or [name for name, suffix in suffixes.items() if suffix in others]
     if not set(suffixes.values()) & {*_PHOTOS}:
         if len(tables) == 1:
@@ -184,8 +184,8 @@ def _opened(path: Path, name: str) -> IO[bytes]:
 def _entries(path: Path) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
+            return [entry for entry in archive.infolist() if entry.filename]
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise ProductFileError(
             f"{path} is not a readable Excel workbook or ZIP archive: {error}"
         ) from error

@@ -102,6 +102,11 @@ def names_something_else(column: str) -> bool:
     return _OTHER_WORDS.search(plain_name(column)) is not None
 
 
+def is_quantity(column: str) -> bool:
+    """Whether a column's name says that it counts, weighs or rates: "Closing Qty"."""
+    return _QUANTITY.search(plain_name(column)) is not None
+
+
 def is_other_object(column: str) -> bool:
     """Whether a column's name says that its object is none of the product: "seller"."""
     return _OTHER_OBJECT.search(plain_name(column)) is not None
@@ -132,7 +137,7 @@ _NUMBER_WORDS = plain_names(
 )
 # "train_id", "Satıcı SKU": an identifier where no two rows share it, unless of something else.
 _SOME_ID = re.compile(
-    r"(?i:(?:[^\W_]+[\s_.-]+)+(?:id|sku)|material)|[a-z]\w*I[dD]"
+    r"(?i:(?:[^\W_]+[\s_.-]+)+(?:id|sku)|material)|[a-z]\w*I[dD]|id[A-Z]\w*"
     r"|(?!(?:\w*paid|bid|valid|void|liquid|solid|fluid|acid|grid|hybrid|android)$)[a-z]{1,10}id"
 )
 _ID_OF_OTHER = re.compile(
@@ -140,6 +145,11 @@ _ID_OF_OTHER = re.compile(
     "|group|depart|tax|currency|country|lang|type|class|order|session|campaign|warehouse|account"
     "|owner|author|company|manufactur|producer|image|photo|colou?r|size|page|query|search|review"
     "|rating|market|site|attribute|unit|batch|job|tenant|channel|feed"
+)
+# Numbers that no two products share in a small table, though they count or weigh.
+_QUANTITY = pattern(
+    "qty|quantit|cantidad|count|anzahl|menge|bestand|ilosc|колич|остат|^stock$|数量|weight|gewicht"
+    "|^year|rating|score|rank"
 )
 _PARTNERS = (
     "(?:supplier|vendor|seller|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"

@@ -25,7 +25,7 @@ _PREFIXES = ("ps", "g", "c", "et", "prod", "p", "ie")
 CURRENCIES = frozenset(
     "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
     " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar rp vnd vnđ thb myr php"
-    " sgd hkd twd nt gel kzt byn rsd bam egp mad ngn kes pen uyu".split()
+    " sgd hkd twd nt gel kzt byn rsd bam egp mad ngn kes pen uyu 円 元 원".split()
 )
 PHOTO_WORD = pattern(
     "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"

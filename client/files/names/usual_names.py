@@ -75,7 +75,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         nombre titulo nombre_producto nome nome_prodotto titolo nome_produto
         nome_do_produto nazev nazev_produktu nazev_zbozi nazov nazov_produktu megnevezes termeknev
         urun_adi denumire denumire_produs naziv naziv_proizvoda benamning produktnamn varenavn
-        produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר שם_פריט
+        ονομασια produktnavn tuotenimi nimi pavadinimas nosaukums ονομα שם שם_מוצר שם_פריט
         nazwa nazwa_produktu judul nama nama_produk nama_barang naam productnaam
         product_service_name namn navn varetekst назва назва_товару ten_san_pham
         اسم_المنتج ชื่อสินค้า 宝贝名称 produto producto prodotto produit produkt articulo
@@ -179,8 +179,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         manufacturers_name marchio יצרן แบรนด์"""
     ),
     "seller": plain_names(
-        """seller seller_name shop shop_name store store_name 店铺名称 merchant merchant_name dealer
-        retailer supplier supplier_name source marketplace website site sold_by
+        """seller seller_name shop shop_name shop_title store store_name 店铺名称 merchant
+        merchant_name dealer retailer supplier supplier_name source marketplace website site sold_by
         proveedor fornitore fournisseur fornecedor التاجر
         продавец магазин поставщик verkäufer verkaeufer händler haendler lieferant vendeur
         boutique vendedor tienda negozio loja sklep sprzedawca toko penjual 店舗 店铺 卖家 판매자
@@ -218,7 +218,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "attributes": plain_names(
         """attributes specifications specification specs properties characteristics caracteristics
         product_specifications technical_details product_attributes attribute params parameters
-        param additional_attributes product_detail additional_properties
+        param attrs additional_attributes product_detail additional_properties
         характеристики параметры атрибуты свойства eigenschaften merkmale attribute_de
         caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性
         характеристика kenmerken specificaties egenskaper specifikationer ominaisuudet ozellikler

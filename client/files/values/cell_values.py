@@ -66,6 +66,8 @@ _VALUE_KEYS = ("value", "values", "value_name", "options", "val", "param_value",
 # Of a text in several languages one is read: the first that is there.
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
+# How a list or an object begins that a text spells.
+_NESTED = ("[", "{", "array(")
 # Python's own stack bears a few hundred.
 MOST_NESTED = 32
 # Python's reader of its own notation takes some hundred bytes for each literal.
@@ -75,12 +77,23 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Nothing is seen of these; text programs leave them at the ends.
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
+_ELEMENT = re.compile(r"<[^<>]*>")
 _TAG = re.compile(
     r"</?(?:b|big|em|font|i|mark|small|span|strong|sub|sup|u)(?:\s[^<>]*)?>", re.IGNORECASE
 )
-# What parts plain pairs: a line end or a comma only where another pair is behind it.
+# Texts in Python's notation, and what it does not read: ['a' 'b'] of numpy, which are two texts,
+# array(['a'], dtype=object), Decimal('3.5'), nan.
+_QUOTED = r"'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\""
+_NO_LITERAL = re.compile(
+    rf"({_QUOTED})(\s+(?=['\"]))?|\b[^\W\d][\w.]*(?=\()|,\s*dtype=[^()]*(?=\))|\bnan\b", re.DOTALL
+)
+# What parts plain pairs: a line end or a comma only where another pair is behind it, written alike.
 _PAIR_NAME = r"[^\s:=;|{}\[\]][^:=;|\n{}\[\]]{0,79}"
-_PAIR_END = rf"[;|]|\n(?=[^\S\n]*+{_PAIR_NAME}[:=])|,(?=\s+[^\W\d_][^:=;|,\n{{}}\[\]]{{0,39}}:\s)"
+_NAME_BEHIND_COMMA = r"[^\W\d_][^:=;|,\n{}\[\]]{0,39}:"
+_PAIR_END = (
+    rf"[;|]|\n(?=[^\S\n]*+{_PAIR_NAME}[:=])"
+    rf"|,(?=\s+{_NAME_BEHIND_COMMA}\s|{_NAME_BEHIND_COMMA}[^\s/])"
+)
 _PLAIN_PAIR = re.compile(
     rf"\s*+({_PAIR_NAME})[:=]((?:(?!{_PAIR_END}).)+)(?:{_PAIR_END}|$)", re.DOTALL
 )
@@ -190,7 +203,9 @@ def attributes_of(cell: object) -> tuple[dict[str, str], int]:
         if not present_text_of(cell):
             return {}, 0
         parsed = _parse(cell)
-        cell = _plain_pairs(cell) if parsed is None or isinstance(parsed, str) else parsed
+        is_page = cell.lstrip().startswith("<")
+        plain = _ELEMENT.sub("\n", without_markup(cell)) if is_page else cell
+        cell = _plain_pairs(plain) if parsed is None or isinstance(parsed, str) else parsed
     elif cell is None or text_of(cell) == "":
         return {}, 0
     if isinstance(cell, list) and cell and all(isinstance(each, str) for each in cell):
@@ -231,7 +246,7 @@ def without_markup(text: str) -> str:
 
 def nested_within(text: str) -> list[object] | dict[str, object] | None:
     """Returns the list or object that a text spells as JSON or in Python; None when it is plain."""
-    value = _parse(text) if text.lstrip().startswith(("[", "{")) else None
+    value = _parse(text) if text.lstrip().startswith(_NESTED) else None
     return value if isinstance(value, (list, dict)) else None
 
 
@@ -248,12 +263,18 @@ def _parse(text: str) -> object:
             return json.loads(written, strict=False)
         except (ValueError, RecursionError):
             pass
-    if text.lstrip()[:1] not in ("{", "[") or text.count(",") > _MOST_LITERALS:
+    if not text.lstrip().startswith(_NESTED) or text.count(",") > _MOST_LITERALS:
         return None
     try:
-        return ast.literal_eval(text.strip())
+        return ast.literal_eval(_NO_LITERAL.sub(_as_literal, text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
+
+
+def _as_literal(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1] + "," * bool(found[2])
+    return "None" if found[0] == "nan" else ""
 
 
 def _plain_pairs(text: str) -> list[tuple[str, str]] | None:

@@ -13,6 +13,7 @@ from twinshelf.client.files.values.prices import price_of
 _MOSTLY = 0.6
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
+_LONGEST_BESIDE_PRICE, _LONGEST_BESIDE_CURRENCY = 4, 24
 # Fewer words in the mean are labels of classes as well.
 WORDS_OF_TITLE = 2
 _CURRENCY = re.compile(
@@ -26,6 +27,7 @@ _MEASURE = re.compile(
 # What the records of shops and of JSON:API call themselves.
 _KINDS = frozenset(
     "simple variable variation configurable grouped bundle bundled external virtual downloadable"
+    " physical digital"
     " giftcard product products item items entry".split()
 )
 Values = list[object]
@@ -81,15 +83,20 @@ def _price_fitness(values: Values) -> float:
 
 
 def is_price(cell: object) -> bool:
-    """Whether a cell holds a price, and hardly a word besides: "250 ml" is none."""
+    """Whether a cell holds a price, and hardly a word besides: "250 ml" is none.
+
+    Beside a currency there may be a few: "12,99 € inkl. MwSt."
+    """
     try:
         price = price_of(cell)
     except ValueError:
         return False
     if isinstance(cell, (Mapping, list)):
         return price is not None
-    is_short = len(re.sub(r"[\d\s.,]", "", str(cell))) <= 4
-    return price is not None and is_short and not _MEASURE.search(str(cell))
+    text = str(cell)
+    longest = _LONGEST_BESIDE_CURRENCY if _CURRENCY.search(text) else _LONGEST_BESIDE_PRICE
+    is_short = len(re.sub(r"[\d\s.,]", "", text)) <= longest
+    return price is not None and is_short and not _MEASURE.search(text)
 
 
 def _has_letters(cell: object) -> bool:

@@ -30,8 +30,9 @@ _URL = re.compile(r"(?:(?!file:)[a-z][a-z0-9+.-]+:)?//[^/\s]", re.IGNORECASE)
 _IMG_SOURCE = re.compile(
     r"(?:<img\b[^<>]*?\ssrc\s*=\s*[\"']?|^=image\(\s*\")([^\"'\s<>]+)", re.IGNORECASE
 )
+_LINK = re.compile(r"<a\b[^<>]*?\shref\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
 _NEXT_URL = re.compile(
-    r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|<br */?>|::)++(?=(?:[a-z][a-z0-9+.-]+:)?//)",
+    r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|</?br */?>|::)++(?=(?:[a-z][a-z0-9+.-]+:)?//)",
     re.IGNORECASE,
 )
 # Airtable writes "mug.jpg (https://...)".
@@ -55,7 +56,7 @@ _PHOTO_NAME = re.compile(
 _LIST_KEYS = ("edges", "nodes", "node", "items", "data", "attributes", "media", "images")
 # What a list of media may hold besides photos, by what it says of itself.
 _OTHER_MEDIA = re.compile(r"(?:application|audio|text|video)(?:/.*)?|\w+_video", re.IGNORECASE)
-_URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "hi_res")
+_URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "big", "hi_res")
 
 
 class PhotoError(ValueError):
@@ -116,7 +117,7 @@ def _photos_of_text(text: str, depth: int) -> list[PhotoReference]:
         return []
     if (items := nested_within(text)) is not None:
         return photos_of(items, depth - 1)
-    if sources := _IMG_SOURCE.findall(text):
+    if sources := _IMG_SOURCE.findall(text) or _LINK.findall(text):
         return photos_of(sources, depth)
     text = text.replace("\\/", "/")  # as JSON spells it
     written = _DATA_URI.sub("", text, count=1)
@@ -177,7 +178,7 @@ def _names_within(text: str) -> list[str]:
     names = [part.strip() for part in _NEXT_URL.split(text)]
     for delimiter in (_LINES, "|", ",", " "):
         names = [part for name in names for part in _parted(name, delimiter)]
-    return [name for part in names if (name := _TAOBAO.sub("", part).rstrip(";|~^").strip("\"'"))]
+    return [name for part in names if (name := _TAOBAO.sub("", part).rstrip(",;|~^").strip("\"'"))]
 
 
 def _parted(name: str, delimiter: str) -> list[str]:

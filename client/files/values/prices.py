@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -49,7 +50,10 @@ _NO_PRICE = re.compile(
 _PARTED_BY_POINTS = re.compile("harga|^gia|preis|prijs|prezzo|preco|fiyat|^pris|hinta|^pret|cijena")
 # Currencies of a thousand parts.
 _THREE_DECIMALS = re.compile(r"KWD|BHD|OMR|JOD|TND|IQD|LYD|\bK\.?D\b|د\.|ر\.ع", re.IGNORECASE)
-_MULTIPLIED = re.compile(r"\s?(?:k|m|mln|тыс|млн|%)(?![^\W\d_])", re.IGNORECASE)
+_MULTIPLIED = re.compile(
+    r"\s?(?:(?:k|m|mln|mio|tsd|lakhs?|lacs?|crores?|cr|ribu|rb|juta|jt|triệu|tr|тыс|млн|%)(?![^\W\d_])|[万萬億만억])",
+    re.IGNORECASE,
+)
 # A "p" apart from its number, or with a point, is a rouble typed on another keyboard.
 _HUNDREDTHS = re.compile(
     r"\s?(?:¢|(?:pence|ct|cts|cents?|коп)(?![^\W\d_]))|p(?![^\W\d_]|\.)", re.IGNORECASE
@@ -59,7 +63,17 @@ _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 _BETWEEN_PRICES = re.compile(
     r"\s*(?:[-–—~〜]|(?<![^\W\d_])(?:to|bis|до|à|a)(?![^\W\d_]))\s*(?=\D{0,5}\d)"
 )
-_IN_BRACKETS = re.compile(r"(?<=\S)\s*\([^()]*\)\s*$")
+# What a number beside the price is of: "(3.25 €/100 g)", "/ 100 g", "19 %".
+_BESIDE = re.compile(
+    r"(?<=\S)\s*\([^()]*\)\s*$|(?<=\S)\s*(?:/|\b(?:per|pro|je))\s*\d+\s?[^\W\d_]+\W*$"
+    r"|(?<!\S)[-−+]?\d+(?:[.,]\d+)?\s?%",
+    re.IGNORECASE,
+)
+_ELEMENT = re.compile(r"<[^<>]*>")
+# As in France: "19€99".
+_EURO_WITHIN = re.compile(r"(?<=\d)\s?€\s?(?=\d\d(?!\d))")
+# What numpy writes before its numbers: "np.float64(3.5)".
+_OF_NUMPY = re.compile(r"^(?:np|numpy)\.\w+\(")
 _TWO_DECIMALS = re.compile(r"[.,]\d\d(?!\d)")
 
 
@@ -86,12 +100,12 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
             return None
         text, decimal = repr(cell), "."
     else:
-        text = unicodedata.normalize("NFKC", text_of(cell))
+        text = _written(text_of(cell))
     if not text:
         return None
     numbers = _NUMBER.findall(text)
-    if len(numbers) > 1 and (behind := _IN_BRACKETS.search(text)):
-        return price_of(text[: behind.start()], decimal)  # of a litre, or what it was
+    if len(numbers) > 1 and (alone := _BESIDE.sub("", text)) != text:
+        return price_of(alone, decimal)
     if len(numbers) == 2 and (lower := _lower_price(text, decimal)) is not None:
         return lower
     before = text.partition(numbers[0])[0] if numbers else ""
@@ -109,6 +123,14 @@ def price_of(cell: object, decimal: DecimalSign = "") -> float | None:
     if not math.isfinite(price):
         raise ValueError(f"price must be a finite number, got {text[:40]!r}")
     return price
+
+
+def _written(text: str) -> str:
+    """A price without what web pages and numpy write around it: "&#8377;" is no number."""
+    if "<" in text or "&" in text:
+        text = html.unescape(_ELEMENT.sub(" ", text))
+    text = unicodedata.normalize("NFKC", text)
+    return _EURO_WITHIN.sub(",", _OF_NUMPY.sub("", text))
 
 
 def _lower_price(text: str, decimal: DecimalSign) -> float | None:

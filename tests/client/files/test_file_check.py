@@ -98,6 +98,10 @@ SHAPES: dict[str, tuple[str | bytes, str]] = {
         lines("https://x.de/{n}|{t}|{t} by {b}, in its own box|{p}"),
         "title=2,description=3,price=4,images=1",
     ),
+    "quantities.csv": (
+        lines("{t},1{n},A{n},{p}", "Stock Thing,Closing Qty,Code X,Worth"),
+        "product_id=Code X,title=Stock Thing,price=Worth",
+    ),
     "vowels.csv": (
         lines("A{n},స్టీల్ పాన్ కోసం {n},{p}", "x,y,z"),
         "product_id=x,title=y,price=z",
@@ -198,3 +202,5 @@ def test_a_column_of_something_else_is_proposed_for_no_title(tmp_path: Path) -> 
 def test_a_column_without_a_name_is_called_by_its_number(tmp_path: Path) -> None:
     path = write(tmp_path, "id,,title\n1,x,Tea\n")
     assert "  not read: column 2" in check_files([path], ReadOptions()).lines()
+    path = write(tmp_path, '[{"": 0, "id": 1, "title": "Tea"}]', "t.json")
+    assert "  not read: one without a name" in check_files([path], ReadOptions()).lines()

@@ -292,8 +292,9 @@ def test_what_is_no_file_is_refused_with_what_was_expected(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(ProductFileError, match="no regular file"):
         ProductFiles([tmp_path / "pipe.csv"])
-    with pytest.raises(ProductFileError, match="is empty"):
-        ProductFiles([write(tmp_path, "")])
+    for content in ("", "sep=;\n", "sep=;\n\n"):
+        with pytest.raises(ProductFileError, match="is empty"):
+            ProductFiles([write(tmp_path, content)])
     with pytest.raises(ProductFileError, match="not a readable Parquet file"):
         ProductFiles([write(tmp_path, "no parquet", "t.parquet")])
     for start, what in ((b"%PDF-1.4", "PDF"), (b"\xff\xd8\xff", "photo"), (b"<html>", "web page")):
@@ -382,6 +383,9 @@ def test_names_are_freed_of_what_web_pages_write_around_them(tmp_path: Path) -> 
     table = 'id,title\n1,Red &amp; <b>blue</b> mug\n2,"{""en"": ""Pan"", ""de"": ""Pfanne""}"\n'
     rows, _, _ = read(write(tmp_path, table))
     assert [row.title for row in rows] == ["Red & blue mug", "Pan"]
+    answer = '[{"id": 1, "title": {"rendered": "Tea &#8211; green"}, "categories": ["A &amp; B"]}]'
+    (row,), _, _ = read(write(tmp_path, answer, "answer.json"))
+    assert (row.title, row.category) == ("Tea – green", "A & B")
 
 
 def test_a_barcode_that_products_share_costs_no_row(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
     ("table", "titles"),
     [
         ("sku,name,price\n1,Tea,1\nsku,Name,price\n2,Milk,2\n", ["Tea", "Milk"]),
+        ("№,Артикул,Товар,Цена\n1,А-1,Гвоздь,2\nКрепёж М8,,,\n2,А-2,Болт,3\n", ["Гвоздь", "Болт"]),
         (
             "Art.Nr.,Bezeichnung,Preis\n1,Wasser,1\nSäfte,,\n2,Apfelsaft,2\n",
             ["Wasser", "Apfelsaft"],
@@ -114,6 +115,7 @@ def test_what_a_template_says_of_its_columns_is_no_product(tmp_path: Path) -> No
         ("sku,name,price\ntea,Tea,on request\nmug,Mug,1\n", ["Tea", "Mug"]),
         ("sku,name,price\nA-1,Tea,on request\nA-2,Milk,1\n", ["Tea", "Milk"]),
         ("sku,name,price\n1,Tea,1\n,Milk,\n2,Salt,1\n", ["Tea", "Milk", "Salt"]),
+        ("sku,name,price\n,Tea,\n,Milk,\n", ["Tea", "Milk"]),
         ("sku,name,price\n,DRINKS,\n1,Tea,1\n,SPICES,\n2,Salt,1\n", ["Tea", "Salt"]),
         (
             "sku,name,price\n,,in EUR\n,DRINKS,\nK-1,Tea,1\n,SPICES,\nK-2,Salt,1\n",

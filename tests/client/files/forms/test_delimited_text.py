@@ -202,6 +202,7 @@ def test_half_an_emoji_costs_no_file_of_utf_16(tmp_path: Path) -> None:
         "# Export of a shop\n# Created 2024, all rights\n#\nid,title\n1,Tea\n2,Milk\n",
         "#id\ttitle\n1\tTea\n2\tMilk\n",
         "id,title\n1,Te\0a\n2,Milk\n\0\0\0",
+        "id,title\r\n1,Tea\r\n2,Milk\r\n\x1a",
         '"id,title"\n"1,Tea"\n2,Milk\n',
         '"id;title";\n1;Tea\n2;Milk\n',
         "id\x1ftitle\n1\x1fTea\n2\x1fMilk\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,6 +102,14 @@ def test_signs_that_xml_cannot_hold_are_read(tmp_path: Path) -> None:
     lines.append(["01", "Mug_x0020_red", "one_x000D_\ntwo _xyz_"])
     (row,), _, _ = read(_book(tmp_path, {"Products": lines}))
     assert (row.title, row.description) == ("Mug red", "one\r\ntwo _xyz_")
+
+
+def test_pictures_on_a_sheet_are_said_not_to_be_read(tmp_path: Path) -> None:
+    path = _book(tmp_path, {"Products": [["sku", "title"], ["01", "Mug"]]})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/media/image1.png", b"")
+    said = "1 picture on the sheets not read: xl/media/image1.png; a column has to name the photos"
+    assert read(path)[2] == [said]
 
 
 def test_a_workbook_that_would_fill_the_disk_stays_in_its_archive(

@@ -35,6 +35,11 @@ def test_columns_that_are_not_named_anew_are_empty(tmp_path: Path) -> None:
     ]
 
 
+def test_a_header_that_comes_again_wider_is_a_bad_row(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, "id,title,price\n1,Mug,5\nid,,title,price\n2,Pan,6\n"))
+    assert [row.title for row in rows] == ["Mug", "Pan"] and [row.row_number for row in bad] == [2]
+
+
 def test_a_product_that_is_named_like_columns_is_one(tmp_path: Path) -> None:
     rows, _, _ = read(write(tmp_path, "title,brand,id\nBrand,Title,1\nPan,B,2\n"))
     assert [row.title for row in rows] == ["Brand", "Pan"]

@@ -37,6 +37,23 @@ def test_a_text_may_hold_tabs_and_what_breaks_lines(tmp_path: Path, form: str, n
     assert [row.title for row in rows] == ["Red\nmug"] and not bad
 
 
+@pytest.mark.parametrize("block", [61, 1 << 20])
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [("[%s,\n%s,\n]", "t.json"), ("%s\n%s", "t.jsonl"), ('{"items": [%s, %s,],}', "t.json")],
+)
+def test_commas_behind_the_last_cost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, name: str, block: int
+) -> None:
+    monkeypatch.setattr(json_records, "_BLOCK_CHARACTERS", block)
+    objects = [
+        '{"id": 1, "title": "Mug \\"A,]\\" ,}", "ok": true, "x": [1,],}',
+        '{"id": 2, "title": "Hat"}',
+    ]
+    rows, bad, _ = read(write(tmp_path, form % tuple(objects), name))
+    assert [row.title for row in rows] == ['Mug "A,]" ,}', "Hat"] and not bad
+
+
 COLUMNS = [{"id": 1, "name": "sku"}, {"id": 2, "name": "title"}]
 GOODS = [{"sku": "a1", "title": "Red mug"}, {"sku": "a2", "title": "Blue hat"}]
 

@@ -38,6 +38,14 @@ def test_photos_of_other_forms_are_said(tmp_path: Path) -> None:
     assert said in findings
 
 
+def test_tables_beside_photos_are_said_not_to_be_read(tmp_path: Path) -> None:
+    write(tmp_path, JPEG, "a.jpg")
+    write(tmp_path, "id,title\n1,Mug\n", "x/goods.csv")
+    rows, _, findings = read(tmp_path)
+    assert [row.product_id for row in rows] == ["a"]
+    assert "1 table beside the photos not read: x/goods.csv; give it by its name" in findings
+
+
 def test_a_folder_of_other_photos_alone_names_their_forms(tmp_path: Path) -> None:
     write(tmp_path, b"GIF89a", "a.gif")
     with pytest.raises(ProductFileError, match=r"not read \(.gif\): convert them"):

@@ -24,6 +24,13 @@ def test_a_table_under_another_suffix_is_read(tmp_path: Path) -> None:
         read(write(tmp_path, "", "t.xlsx"))
 
 
+def test_an_archive_of_another_version_is_said_to_be_unreadable(tmp_path: Path) -> None:
+    content = bytearray(zipped({"a.csv": "id,title\n1,Shoe\n"}))
+    content[content.rindex(b"PK\x01\x02") + 6] = 200  # the version that is needed to unpack it
+    with pytest.raises(ProductFileError, match="is not a readable .*: zip file version"):
+        read(write(tmp_path, bytes(content), "t.zip"))
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [

@@ -39,6 +39,13 @@ def test_what_is_declared_counts_where_the_bytes_are_no_unicode(
     assert not bad
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_blank_lines_may_stand_before_the_declaration(tmp_path: Path, encoding: str) -> None:
+    feed = "\r\n \n" + _feed("Mug", encoding.removesuffix("-sig"))
+    rows, bad, _ = read(write(tmp_path, feed.encode(encoding), "t.xml"))
+    assert [row.title for row in rows] == ["Mug", "Mug"] and not bad
+
+
 @pytest.mark.parametrize(
     ("written", "title"),
     [

@@ -86,6 +86,8 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=id,title=attributes.title,category=type,price=attributes.price"),
         ("sku,Microscope price,Microscope name title",
          "product_id=sku,title=Microscope name title,price=Microscope price"),
+        ("Κωδικός,Ονομασία", "product_id=Κωδικός,title=Ονομασία"),
+        ("sku,title,attrs", "product_id=sku,title=title,attributes=attrs"),
         ("sku,title,price_cents", "product_id=sku,title=title,price=price_cents"),
         ("sku,title,price_cents,cost", "product_id=sku,title=title,price=price_cents"),
         ("Cikksz.,Termék neve,Ár,Kép",

@@ -90,9 +90,13 @@ def test_what_is_no_object_is_refused(cell: str) -> None:
         "a=x|n=5",
         "a: x\nn: 5\n",
         "a: x, n: 5",
+        "a:x,n:5",
+        "<ul><li>a: x</li><li><b>n</b>: 5</li></ul>",
+        "<b>a:</b> x<br>\n<b>n:</b> 5",
         ["a: x", "n=5"],
         '["a: x", "n: 5"]',
         '{"a": "x",\t"n": "5\n"}',
+        "{'a': array(['x'], dtype='<U1'), 'n': np.int64(5), 'void': nan}",
     ],
 )
 def test_attributes_come_in_many_forms(cell: object) -> None:
@@ -102,6 +106,11 @@ def test_attributes_come_in_many_forms(cell: object) -> None:
 @pytest.mark.parametrize("cell", [None, "", " ", float("nan"), "{}", {}, [], "null"])
 def test_absent_attributes_are_empty(cell: object) -> None:
     assert attributes_of(cell) == ({}, 0)
+
+
+@pytest.mark.parametrize("value", ["10:30,11:30", "see https://e/x,y: L", "red, blue,green"])
+def test_a_comma_parts_pairs_that_are_written_alike(value: str) -> None:
+    assert attributes_of(f"a: {value}") == ({"a": value}, 0)
 
 
 def test_what_is_no_pair_belongs_to_the_value_before_it() -> None:

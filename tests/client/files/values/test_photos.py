@@ -28,6 +28,8 @@ def test_photos_that_are_nested_without_end_are_refused() -> None:
         ('["a.jpg", "b.jpg"]', ["a.jpg", "b.jpg"]),
         ("['a.jpg', 'b.jpg']", ["a.jpg", "b.jpg"]),
         (["a.jpg", None, "b.jpg"], ["a.jpg", "b.jpg"]),
+        ("['a.jpg'\n \"it's 'b'.jpg\"]", ["a.jpg", "it's 'b'.jpg"]),
+        ("array(['a.jpg', 'b (1).jpg'], dtype=object)", ["a.jpg", "b (1).jpg"]),
         ("a.jpg|b.png", ["a.jpg", "b.png"]),
         ("a, b.jpg", ["a, b.jpg"]),
         ("folder|x/a.jpg", ["folder|x/a.jpg"]),
@@ -51,6 +53,8 @@ def test_photos_that_are_nested_without_end_are_refused() -> None:
         ("file:///x/a.jpg", ["file:///x/a.jpg"]),
         ('<p><img alt="" src="//x.y/a"><img src=b.jpg></p>', ["//x.y/a", "b.jpg"]),
         ('=IMAGE("https://x.y/a"; 1)', ["https://x.y/a"]),
+        ("<a href='//x.y/a'>1</a><a href=b.jpg>2</a>", ["//x.y/a", "b.jpg"]),
+        ("//x.y/a.jpg,//x.y/b.jpg,", ["//x.y/a.jpg", "//x.y/b.jpg"]),
         ("https:\\/\\/x.y\\/a.jpg", ["https://x.y/a.jpg"]),
     ],
 )
@@ -121,6 +125,8 @@ def test_a_photo_is_found_however_its_name_is_spelled(
 def test_of_one_photo_in_several_sizes_the_large_one_is_taken() -> None:
     cell = {"orderNumber": 1, "smallUrl": "https://x.com/s.jpg", "largeUrl": "https://x.com/l.jpg"}
     assert [photo.name for photo in photos_of([cell])] == ["https://x.com/l.jpg"]
+    cell = {"c246x328": "https://x.com/s.webp", "big": "https://x.com/l.webp"}
+    assert [photo.name for photo in photos_of([cell])] == ["https://x.com/l.webp"]
     with pytest.raises(PhotoError, match="got an object with orderNumber, kind"):
         photos_of({"orderNumber": 1, "kind": "front"})
 
