@@ -22,6 +22,7 @@ from torch.distributed import is_torchelastic_launched
 
 from twinshelf.training.loop.loop_config import LoopConfig, Precision
 from twinshelf.training.loop.mlflow_run import mlflow_address, mlflow_run_id
+from twinshelf.training.loop.quickest_threads import QuickestThreads
 
 MONITORED = "validation/mean_average_precision"
 LAST = "last.ckpt"
@@ -118,6 +119,9 @@ def _callbacks(config: LoopConfig, folder: Path, *, with_validation: bool) -> li
             enable_version_counter=False,
         ),
     ]
+    is_on_cpu = config.accelerator == "cpu" or not torch.cuda.is_available()
+    if is_on_cpu and torch.get_num_threads() > 1:
+        callbacks.append(QuickestThreads())
     if config.show_progress:
         callbacks.append(RichProgressBar())
     if config.loggers:
