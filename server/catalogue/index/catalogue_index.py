@@ -58,17 +58,17 @@ class CatalogueIndex:
     """Vectors of the products that one encoder embedded. One thread changes it, many search it."""
 
     def __init__(
-        self, contract: EncoderContract, settings: IndexConfig, folder: SnapshotFolder
+        self, contract: EncoderContract, config: IndexConfig, folder: SnapshotFolder
     ) -> None:
         """Makes an empty index for the embeddings of an encoder."""
         self.digest = contract.digest
         self.folder = folder
-        self._settings = settings
+        self._config = config
         self._missing_halves = {
             Pattern.IMAGE: slice(contract.image_dimension, None),
             Pattern.TEXT: slice(contract.image_dimension),
         }
-        self._indexes = {p: VectorIndex(contract.dimension, settings) for p in PATTERNS}
+        self._indexes = {p: VectorIndex(contract.dimension, config) for p in PATTERNS}
         # The last change that searches see, counted here; see `VectorIndex.retire`.
         self._now = 0
 
@@ -77,7 +77,7 @@ class CatalogueIndex:
         cls,
         products: ProductReader,
         contract: EncoderContract,
-        settings: IndexConfig,
+        config: IndexConfig,
         parent: Path,
     ) -> Self:
         """Opens the index from its snapshot and the products; takes long without a snapshot.
@@ -86,9 +86,9 @@ class CatalogueIndex:
         yet is searched exhaustively until `merge` has built one.
         """
         folder = SnapshotFolder(
-            parent, catalogue_id=products.catalogue_id, contract=contract, settings=settings
+            parent, catalogue_id=products.catalogue_id, contract=contract, config=config
         )
-        index = cls(contract, settings, folder)
+        index = cls(contract, config, folder)
         is_readable = index._read_manifest(products)
         for pattern in PATTERNS:
             segment = index._open_segment(pattern) if is_readable else None
@@ -290,7 +290,7 @@ class CatalogueIndex:
             if len(table) <= _DELTA_LIMIT:
                 index.add(table)
             else:
-                index.append(Segment(table, None, self._settings, is_stored=False))
+                index.append(Segment(table, None, self._config, is_stored=False))
 
 
 def _find_rows(segment: Segment, truth: VectorKeys) -> Rows:

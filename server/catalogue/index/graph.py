@@ -82,15 +82,15 @@ class MappedGraph:
     anew; the pages are shared.
     """
 
-    def __init__(self, path: Path, dimension: int, settings: IndexConfig) -> None:
+    def __init__(self, path: Path, dimension: int, config: IndexConfig) -> None:
         """Maps the file, which must be whole: what is torn would end the process."""
         self.path = path
         self._slots: queue.SimpleQueue[Index] = queue.SimpleQueue()
-        for _ in range(settings.slot_count):
-            slot = settings.new_graph(dimension)
+        for _ in range(config.slot_count):
+            slot = config.new_graph(dimension)
             slot.view(path)
             # usearch has this setter, which mypy does not see.
-            slot.expansion_search = settings.search_expansion(len(slot))  # type: ignore[misc]
+            slot.expansion_search = config.search_expansion(len(slot))  # type: ignore[misc]
             self._slots.put(slot)
 
     def search(self, queries: npt.NDArray[np.float32], count: int) -> list[Rows]:

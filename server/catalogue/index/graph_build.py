@@ -43,7 +43,7 @@ class GraphPlan:
         target: File that is written.
         base: File with the graph of the first `base_count` vectors; None builds all.
         base_count: Vectors that `base` holds, else 0.
-        settings: How to build.
+        config: How to build.
     """
 
     vectors: Path
@@ -51,7 +51,7 @@ class GraphPlan:
     target: Path
     base: Path | None
     base_count: int
-    settings: IndexConfig
+    config: IndexConfig
 
 
 def build_graph(plan: GraphPlan, stopped: threading.Event) -> None:
@@ -66,7 +66,7 @@ def build_graph(plan: GraphPlan, stopped: threading.Event) -> None:
         RuntimeError: If the process that builds it fails; the message says why.
     """
     count = plan.vectors.stat().st_size // (2 * plan.dimension)
-    if count <= plan.settings.apart_limit:
+    if count <= plan.config.apart_limit:
         _build(plan)
         return
     command = [sys.executable, "-m", __name__, json.dumps(asdict(plan), default=str)]
@@ -87,8 +87,8 @@ def build_graph(plan: GraphPlan, stopped: threading.Event) -> None:
 
 def _build(plan: GraphPlan, parent: int | None = None) -> None:
     vectors = map_vectors(plan.vectors, plan.dimension)
-    settings = plan.settings
-    graph = settings.new_graph(plan.dimension)
+    config = plan.config
+    graph = config.new_graph(plan.dimension)
     if plan.base is not None:
         graph.load(plan.base)
     for first in range(plan.base_count, len(vectors), _BUILD_BLOCK):
@@ -96,24 +96,24 @@ def _build(plan: GraphPlan, parent: int | None = None) -> None:
             raise RuntimeError("the server has gone")
         block = vectors[first : first + _BUILD_BLOCK]
         keys = np.arange(first, first + len(block), dtype=np.uint64)
-        graph.add(keys, block, threads=settings.build_thread_count)
-    _add_lost(graph, vectors, settings, plan.base_count)
+        graph.add(keys, block, threads=config.build_thread_count)
+    _add_lost(graph, vectors, config, plan.base_count)
     graph.save(plan.target)
     with plan.target.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def _add_lost(
-    graph: Index, vectors: npt.NDArray[np.float16], settings: IndexConfig, start: int
+    graph: Index, vectors: npt.NDArray[np.float16], config: IndexConfig, start: int
 ) -> None:
     """Adds again, one by one, what no search returns: adding in parallel loses some nodes."""
     for first in range(start, len(vectors), _BUILD_BLOCK):
         rows = np.arange(first, min(first + _BUILD_BLOCK, len(vectors)))
         # Nearly all are found by a shallow search, which takes a third of the time.
-        for expansion in (_SHALLOW_EXPANSION, settings.search_expansion(len(graph))):
+        for expansion in (_SHALLOW_EXPANSION, config.search_expansion(len(graph))):
             if len(rows):
                 graph.expansion_search = expansion  # type: ignore[misc]
-                rows = rows[_is_lost(graph, vectors[rows], rows, settings.build_thread_count)]
+                rows = rows[_is_lost(graph, vectors[rows], rows, config.build_thread_count)]
         if len(rows):
             graph.add(rows.astype(np.uint64), vectors[rows], threads=1)
 
@@ -134,7 +134,7 @@ def _is_lost(
 
 def _plan_from_json(text: str) -> GraphPlan:
     values = json.loads(text)
-    values["settings"] = IndexConfig(**values["settings"])
+    values["config"] = IndexConfig(**values["config"])
     for name in ("vectors", "target", "base"):
         values[name] = values[name] and Path(values[name])
     return GraphPlan(**values)

@@ -163,7 +163,7 @@ def _ask_graph(
     open_numbers = list(range(len(queries)))
     while open_numbers:
         fetch_count = next_count = min(fetch_count, total)
-        if eligible.count <= part.settings.scanned_per_found * fetch_count:
+        if eligible.count <= part.config.scanned_per_found * fetch_count:
             break
         found = part.search_graph(queries[open_numbers], fetch_count)
         if found is None:

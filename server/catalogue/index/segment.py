@@ -30,7 +30,7 @@ class Segment:
     """Vectors that no longer change.
 
     Attributes:
-        settings: Those of the index.
+        config: Those of the index.
         table: The vectors, with all that tells them apart.
         vectors: The vectors (N, D).
         product_numbers: Their product numbers (N,).
@@ -47,12 +47,12 @@ class Segment:
         self,
         table: VectorTable,
         graph: MappedGraph | None,
-        settings: IndexConfig,
+        config: IndexConfig,
         *,
         is_stored: bool,
     ) -> None:
         """Takes the vectors and their graph, if there is one."""
-        self.settings = settings
+        self.config = config
         self.table = table
         self.vectors = table.vectors
         self.product_numbers = table.product_numbers
@@ -60,7 +60,7 @@ class Segment:
         self.is_stored = is_stored
         self.dead_since = np.full(len(table), ALIVE, dtype=np.int64)
         self.dead_count = 0
-        self.is_graph_wanted = graph is None and len(table) > settings.exact_limit
+        self.is_graph_wanted = graph is None and len(table) > config.exact_limit
         self.facet_rows: tuple[FacetTable | None, Rows] = None, np.empty(0, dtype=np.int64)
         keys = table.keys
         self.vectors_per_product = 1.0
@@ -88,15 +88,15 @@ class Segment:
 class Delta:
     """The vectors written since the last segment. One thread adds, any number search."""
 
-    def __init__(self, dimension: int, settings: IndexConfig) -> None:
+    def __init__(self, dimension: int, config: IndexConfig) -> None:
         """Makes an empty one."""
-        self.settings = settings
+        self.config = config
         self._count = 0
         self._columns = np.empty((3, _FIRST_CAPACITY), dtype=np.int64)
         self._vectors = np.empty((_FIRST_CAPACITY, dimension), dtype=np.float16)
         self._dead_since = np.full(_FIRST_CAPACITY, ALIVE, dtype=np.int64)
         self._rows: dict[int, int] = {}
-        self._graph = settings.new_graph(dimension)
+        self._graph = config.new_graph(dimension)
         # The graph lends its working memory to one thread at a time.
         self._lock = threading.Lock()
         self._further_count = 0
@@ -167,7 +167,7 @@ class Delta:
 
     def search_graph(self, queries: npt.NDArray[np.float32], count: int) -> list[Rows] | None:
         """Returns up to `count` rows for each query (N, D); None where all are looked at."""
-        if self._count <= self.settings.exact_limit:
+        if self._count <= self.config.exact_limit:
             return None
         with self._lock:
             return search_graph(self._graph, queries, count)

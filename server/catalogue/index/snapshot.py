@@ -97,7 +97,7 @@ class SnapshotFolder:
         *,
         catalogue_id: str,
         contract: EncoderContract,
-        settings: IndexConfig,
+        config: IndexConfig,
     ) -> None:
         """Takes the place of the folder; writing makes it.
 
@@ -105,19 +105,19 @@ class SnapshotFolder:
             parent: Folder of the catalogue.
             catalogue_id: Identity of the SQLite file that the vectors come from.
             contract: That of the encoder.
-            settings: Those of the index.
+            config: Those of the index.
         """
         self.path = snapshot_folder(parent, contract.digest)
         self._dimension = contract.dimension
-        self._settings = settings
+        self._config = config
         self._facts: dict[str, Any] = {
             "format": FORMAT,
             "catalogue_id": catalogue_id,
             "digest": contract.digest,
             "dimension": contract.dimension,
             "dtype": DTYPE,
-            "connectivity": settings.connectivity,
-            "expansion_add": settings.expansion_add,
+            "connectivity": config.connectivity,
+            "expansion_add": config.expansion_add,
         }
         self._entries: dict[Pattern, SegmentEntry] = {}
         self._stopped = threading.Event()
@@ -197,7 +197,7 @@ class SnapshotFolder:
         try:
             write_synced(vectors, _vector_blocks(pieces))
             write_synced(columns, [_columns(pieces).tobytes()])
-            if count > self._settings.exact_limit:
+            if count > self._config.exact_limit:
                 self._write_graph(graph, vectors, pieces)
             entry = SegmentEntry(
                 count=count,
@@ -266,8 +266,8 @@ class SnapshotFolder:
             OSError: If the disk cannot take so many vectors.
         """
         size_bytes = 2 * self._dimension + _COLUMN_BYTES
-        if count > self._settings.exact_limit:  # the graph holds the vectors again, and links
-            size_bytes += 2 * self._dimension + 2 * self._settings.connectivity * _LINK_BYTES
+        if count > self._config.exact_limit:  # the graph holds the vectors again, and links
+            size_bytes += 2 * self._dimension + 2 * self._config.connectivity * _LINK_BYTES
         if shutil.disk_usage(self.path).free < count * size_bytes + FULL_DISK_BYTES:
             raise _full_error(self.path)
 
@@ -283,7 +283,7 @@ class SnapshotFolder:
             target=path,
             base=None if base is None else base.path,
             base_count=0 if base is None else len(rows),
-            settings=self._settings,
+            config=self._config,
         )
         try:
             build_graph(plan, self._stopped)
@@ -303,8 +303,8 @@ class SnapshotFolder:
         )
         graph = None
         if entry.graph is not None:
-            graph = MappedGraph(self.path / entry.graph.name, self._dimension, self._settings)
-        return Segment(table, graph, self._settings, is_stored=True)
+            graph = MappedGraph(self.path / entry.graph.name, self._dimension, self._config)
+        return Segment(table, graph, self._config, is_stored=True)
 
 
 def _full_error(path: Path) -> OSError:

@@ -40,11 +40,11 @@ class Found:
 class VectorIndex:
     """Vectors of one length, found by inner product. One thread changes it, any number search."""
 
-    def __init__(self, dimension: int, settings: IndexConfig) -> None:
+    def __init__(self, dimension: int, config: IndexConfig) -> None:
         """Makes an empty index."""
         self._dimension = dimension
-        self._settings = settings
-        self._delta = Delta(dimension, settings)
+        self._config = config
+        self._delta = Delta(dimension, config)
         # One attribute, so that a search never sees a part that has moved twice, or not at all.
         self._parts: tuple[Part, ...] = (self._delta,)
 
@@ -135,10 +135,10 @@ class VectorIndex:
             return True
         total = sum(len(part.vectors) for part in self._parts)
         dead = sum(part.dead_count for part in self._parts)
-        settings = self._settings
+        config = self._config
         new = sum(len(part.vectors) for part in newer) if isinstance(base, Segment) else total
-        return dead > max(settings.churn_floor, settings.churn_share * total) or new > max(
-            settings.merge_floor, settings.merge_share * (total - new)
+        return dead > max(config.churn_floor, config.churn_share * total) or new > max(
+            config.merge_floor, config.merge_share * (total - new)
         )
 
     @property
@@ -151,7 +151,7 @@ class VectorIndex:
     def seal(self) -> tuple[Part, ...]:
         """Starts a new delta; returns the parts that no longer grow. The writer's."""
         if len(self._delta.vectors):
-            self._delta = Delta(self._dimension, self._settings)
+            self._delta = Delta(self._dimension, self._config)
             self._parts = (*self._parts, self._delta)
         return self._parts[:-1]
 
@@ -164,7 +164,7 @@ class VectorIndex:
         chosen = [np.flatnonzero(part.dead_since == ALIVE) for part in sealed]
         if sealed and isinstance(sealed[0], Segment) and sealed[0].graph is not None:
             total, living = len(sealed[0].vectors), len(chosen[0])
-            if total - living <= max(self._settings.churn_floor / 2, total / 10):
+            if total - living <= max(self._config.churn_floor / 2, total / 10):
                 chosen[0] = np.arange(total)
         return chosen
 

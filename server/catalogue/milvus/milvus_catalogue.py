@@ -66,7 +66,7 @@ class MilvusCatalogue:
         address: MilvusAddress,
         *,
         reader_count: int,
-        settings: MilvusConfig | None = None,
+        config: MilvusConfig | None = None,
         guards: GroupGuards | None = None,
     ) -> None:
         """Opens a catalogue, or makes it.
@@ -74,14 +74,14 @@ class MilvusCatalogue:
         Args:
             address: Where it is.
             reader_count: Searches and reads that are under way at once.
-            settings: How often it looks what other servers did.
+            config: How often it looks what other servers did.
             guards: What groups of the same product must pass; None lets nothing be grouped here.
 
         Raises:
             CatalogueFileError: If Milvus does not answer, or its client is not installed.
             CatalogueUnavailableError: If it ceases to answer.
         """
-        self._settings = settings = settings or MilvusConfig()
+        self._config = config = config or MilvusConfig()
         self._connection = MilvusConnection(address)
         self._collections = Collections(self._connection)
         self._collections.make_products()
@@ -92,7 +92,7 @@ class MilvusCatalogue:
         self._counts.refresh(self._stored.read_state("Strong"), timeout_s=SLOW_TIMEOUT_S)
         self._search = MilvusSearch(self._connection, self._collections, self._stored)
         self._window = ChangeWindow(
-            self._connection, self._collections, self._stored, settings.settle_s
+            self._connection, self._collections, self._stored, config.settle_s
         )
         self._writer = MilvusWriter(self._connection, self._collections, self._stored, self._counts)
         self._writes: WriteQueue[WriteItem, object] = WriteQueue(self._writer.write, PART_LIMIT)
@@ -120,12 +120,12 @@ class MilvusCatalogue:
             stored=self._stored,
             count=lambda: self._writes.put(Task(function=self._refresh)).result(),
             is_outdated=lambda: self._stored.state.encoders != self._counts.encoders,
-            settings=settings,
+            config=config,
         )
 
     def _begin_grouping(self, guards: GroupGuards | None) -> None:
         groups = MilvusGroupStore(
-            self._connection, self._collections, self._stored, self._settings.settle_s
+            self._connection, self._collections, self._stored, self._config.settle_s
         )
         self._grouping = Grouping(
             store=groups, contract=self._grouped_contract, guards=guards or GroupGuards()
@@ -203,7 +203,7 @@ class MilvusCatalogue:
                 return changes
             # Nobody is woken: what is written now is told in some seconds, and others write too.
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.look_interval_s):
+                async with asyncio.timeout(self._config.look_interval_s):
                     await self._feed.wait_after(turn)
 
     def end_changes(self) -> None:

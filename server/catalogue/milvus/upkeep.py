@@ -62,7 +62,7 @@ class MilvusUpkeep:
         stored: StoredRows,
         count: Callable[[], None],
         is_outdated: Callable[[], bool],
-        settings: MilvusConfig,
+        config: MilvusConfig,
     ) -> None:
         """Starts the thread.
 
@@ -72,7 +72,7 @@ class MilvusUpkeep:
             stored: Reads the state.
             count: Has everything counted anew, and waits for it.
             is_outdated: Whether the encoders have changed since.
-            settings: How often what is done.
+            config: How often what is done.
         """
         self._connection = connection
         self._collections = collections
@@ -80,7 +80,7 @@ class MilvusUpkeep:
         self._orphans = Orphans(connection, collections, stored)
         self._count = count
         self._is_outdated = is_outdated
-        self._settings = settings
+        self._config = config
         self._query: tuple[str, npt.NDArray[np.float32], Pattern] | None = None
         # Of each sample: how many belonged to the nearest, and how many of these were found.
         self._recalls: list[tuple[int, int]] = []
@@ -162,9 +162,9 @@ class MilvusUpkeep:
 
     def _run(self) -> None:
         next_count_s = 0.0
-        next_recall_s = time.monotonic() + self._settings.recall_interval_s
-        next_orphan_s = time.monotonic() + self._settings.orphan_interval_s
-        while not self._closing.wait(self._settings.look_interval_s):
+        next_recall_s = time.monotonic() + self._config.recall_interval_s
+        next_orphan_s = time.monotonic() + self._config.orphan_interval_s
+        while not self._closing.wait(self._config.look_interval_s):
             try:
                 self._stored.read_state()
                 self._problem = None
@@ -172,10 +172,10 @@ class MilvusUpkeep:
                 if now_s >= next_count_s or self._is_outdated():
                     next_count_s = self._try_to_count()
                 if now_s >= next_recall_s:
-                    next_recall_s = now_s + self._settings.recall_interval_s
+                    next_recall_s = now_s + self._config.recall_interval_s
                     self.sample_recall()
                 if now_s >= next_orphan_s:
-                    next_orphan_s = now_s + self._settings.orphan_interval_s
+                    next_orphan_s = now_s + self._config.orphan_interval_s
                     self._orphans.drop_left()
                     self._orphans.remove_some()
             except CatalogueUnavailableError as error:

@@ -33,7 +33,7 @@ class Opening:
         *,
         folder: Path,
         products: ProductReader,
-        settings: IndexConfig,
+        config: IndexConfig,
         batches: BatchWriter,
         writes: WriteQueue[FileItem, object],
         tell_opened: Callable[[], None],
@@ -43,14 +43,14 @@ class Opening:
         Args:
             folder: Where the snapshots are.
             products: What is read.
-            settings: Those of the indexes.
+            config: Those of the indexes.
             batches: Keeps up to date what was read.
             writes: Runs functions between two batches of writes.
             tell_opened: Called when an index has been opened.
         """
         self._folder = folder
         self._products = products
-        self._settings = settings
+        self._config = config
         self._indexes, self._facets = batches.indexes, batches.facets
         self._writes = writes
         self._tell_opened = tell_opened
@@ -101,7 +101,7 @@ class Opening:
         indexes = self._indexes
         async with self._remembered(lambda: indexes.begin(contract.digest), indexes.give_up):
             index = await asyncio.to_thread(
-                CatalogueIndex.open, self._products, contract, self._settings, self._folder
+                CatalogueIndex.open, self._products, contract, self._config, self._folder
             )
             # Much may have been written: it is caught up with here, so that no write waits for it.
             for _ in range(_CATCH_UPS):

@@ -67,7 +67,7 @@ class SqliteCatalogue:
         folder: Path,
         *,
         reader_count: int,
-        settings: IndexConfig | None = None,
+        config: IndexConfig | None = None,
         upkeep: UpkeepConfig | None = None,
         guards: GroupGuards | None = None,
     ) -> None:
@@ -76,7 +76,7 @@ class SqliteCatalogue:
         Args:
             folder: Where it is kept.
             reader_count: Threads that search and read.
-            settings: Those of the search index.
+            config: Those of the search index.
             upkeep: When it is checked, and snapshots are written.
             guards: What groups of the same product must pass; None lets nothing be grouped.
 
@@ -113,7 +113,7 @@ class SqliteCatalogue:
         self._opening = Opening(
             folder=folder,
             products=self._store.reader,
-            settings=settings or IndexConfig(slot_count=reader_count),
+            config=config or IndexConfig(slot_count=reader_count),
             batches=self._batches,
             writes=self._writes,
             tell_opened=self._upkeep.wake,

@@ -17,7 +17,7 @@ from twinshelf.server.catalogue.index.snapshot_file import map_vectors
 from twinshelf.server.catalogue.ranking import LEAST_CANDIDATES
 
 Floats = npt.NDArray[np.float32]
-SETTINGS = IndexConfig()
+CONFIG = IndexConfig()
 GRAPH_EFFORTS = (16, 32, 48, 64, 96, 128, 192, 256, 512)
 TREE_COUNT = 50
 TREE_EFFORTS = (500, 2_000, 8_000, 32_000, 128_000)
@@ -59,7 +59,7 @@ class OurIndex:
                 target=self._target,
                 base=None,
                 base_count=0,
-                settings=SETTINGS,
+                config=CONFIG,
             ),
             threading.Event(),
         )
@@ -68,8 +68,8 @@ class OurIndex:
 
     def set_effort(self, effort: int) -> None:
         """Maps the graph anew."""
-        settings = replace(SETTINGS, expansion_search=effort, slot_count=1)
-        self._graph = MappedGraph(self._target, self._dimension, settings)
+        config = replace(CONFIG, expansion_search=effort, slot_count=1)
+        self._graph = MappedGraph(self._target, self._dimension, config)
         self._candidate_count = min(LEAST_CANDIDATES, effort)
 
     def search(self, query: Floats, count: int) -> npt.NDArray[np.int64]:
@@ -95,12 +95,12 @@ class Usearch:
             # It knows 8 bits for cosines alone; of unit vectors these are the inner products.
             metric=MetricKind.Cos if self._dtype == "i8" else MetricKind.IP,
             dtype=self._dtype,
-            connectivity=SETTINGS.connectivity,
-            expansion_add=SETTINGS.expansion_add,
+            connectivity=CONFIG.connectivity,
+            expansion_add=CONFIG.expansion_add,
             enable_key_lookups=False,
         )
         keys = np.arange(len(vectors), dtype=np.uint64)
-        self._graph.add(keys, vectors, threads=SETTINGS.build_thread_count)
+        self._graph.add(keys, vectors, threads=CONFIG.build_thread_count)
         self._vectors = vectors.astype(np.float16) if self._dtype == "i8" else None
         rescored = 0 if self._vectors is None else self._vectors.nbytes
         return int(self._graph.serialized_length) + rescored
@@ -130,9 +130,9 @@ class Hnswlib:
 
         self._index = hnswlib.Index(space="ip", dim=vectors.shape[1])
         self._index.init_index(
-            len(vectors), ef_construction=SETTINGS.expansion_add, M=SETTINGS.connectivity
+            len(vectors), ef_construction=CONFIG.expansion_add, M=CONFIG.connectivity
         )
-        self._index.set_num_threads(SETTINGS.build_thread_count)
+        self._index.set_num_threads(CONFIG.build_thread_count)
         self._index.add_items(vectors)
         self._index.set_num_threads(1)
         return int(self._index.index_file_size())
@@ -161,14 +161,14 @@ class Faiss:
         import faiss
 
         dimension = vectors.shape[1]
-        faiss.omp_set_num_threads(SETTINGS.build_thread_count)
+        faiss.omp_set_num_threads(CONFIG.build_thread_count)
         if self._is_flat:
             self._index = faiss.IndexFlatIP(dimension)
         else:
             self._index = faiss.IndexHNSWFlat(
-                dimension, SETTINGS.connectivity, faiss.METRIC_INNER_PRODUCT
+                dimension, CONFIG.connectivity, faiss.METRIC_INNER_PRODUCT
             )
-            self._index.hnsw.efConstruction = SETTINGS.expansion_add
+            self._index.hnsw.efConstruction = CONFIG.expansion_add
         self._index.add(vectors)
         faiss.omp_set_num_threads(1)
         file = folder / "faiss"
@@ -199,7 +199,7 @@ class Annoy:
         self._index.set_seed(0)
         for row, vector in enumerate(vectors):
             self._index.add_item(row, vector)
-        self._index.build(TREE_COUNT, n_jobs=SETTINGS.build_thread_count)
+        self._index.build(TREE_COUNT, n_jobs=CONFIG.build_thread_count)
         file = folder / "annoy"
         self._index.save(str(file))
         return file.stat().st_size

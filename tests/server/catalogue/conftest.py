@@ -15,7 +15,7 @@ from twinshelf.server.catalogue.milvus.upkeep import MilvusConfig
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 
 OpenCatalogue = Callable[[], Catalogue]
-SETTINGS = {
+CONFIG = {
     "sqlite_exact": IndexConfig(slot_count=2),
     # The graph is searched, not the vectors one by one, and it is merged often.
     "sqlite_graph": IndexConfig(
@@ -30,7 +30,7 @@ SETTINGS = {
 # One process writes on a quick machine: a change need not be old to be told.
 MILVUS = MilvusConfig(look_interval_s=0.1, settle_s=0.05)
 ENGINES = [
-    *SETTINGS,
+    *CONFIG,
     pytest.param("milvus_server", marks=pytest.mark.milvus),
     pytest.param("milvus_lite", marks=pytest.mark.milvus),
 ]
@@ -39,12 +39,12 @@ ENGINES = [
 @pytest.fixture(params=ENGINES)
 def open_catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> OpenCatalogue:
     """Opens the catalogue of this test, again after it was closed."""
-    if request.param in SETTINGS:
-        settings = SETTINGS[request.param]
-        return lambda: SqliteCatalogue(tmp_path, reader_count=2, settings=settings)
+    if request.param in CONFIG:
+        config = CONFIG[request.param]
+        return lambda: SqliteCatalogue(tmp_path, reader_count=2, config=config)
     text = f"milvus-lite://{tmp_path}/catalogue.db"
     if request.param == "milvus_server":
         text = request.getfixturevalue("milvus_place")
     address = MilvusAddress.parse(text)
     assert address is not None
-    return lambda: MilvusCatalogue(address, reader_count=2, settings=MILVUS)
+    return lambda: MilvusCatalogue(address, reader_count=2, config=MILVUS)

@@ -26,9 +26,7 @@ from twinshelf.server.encoders.embedding import OfferEmbedding
 PRODUCT_COUNT = 400
 AT_ONCE = 16
 # Graphs and merges already at some hundred products.
-SETTINGS = IndexConfig(
-    slot_count=2, exact_limit=50, churn_share=0.1, churn_floor=20, merge_floor=50
-)
+CONFIG = IndexConfig(slot_count=2, exact_limit=50, churn_share=0.1, churn_floor=20, merge_floor=50)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,7 +80,7 @@ def change_of(number: int) -> Change:
 
 def open_catalogue(folder: Path) -> SqliteCatalogue:
     """Opens the catalogue as the writer does."""
-    return SqliteCatalogue(folder, reader_count=2, settings=SETTINGS)
+    return SqliteCatalogue(folder, reader_count=2, config=CONFIG)
 
 
 async def change(catalogue: Catalogue, number: int, notes: int) -> None:

@@ -145,7 +145,7 @@ class Engine:
         address = MilvusAddress.parse(f"{self.place}{name}")
         if address is None:
             return SqliteCatalogue(Path(self.place, name), reader_count=1, guards=guards)
-        return MilvusCatalogue(address, reader_count=1, settings=MILVUS, guards=guards)
+        return MilvusCatalogue(address, reader_count=1, config=MILVUS, guards=guards)
 
 
 async def settle(catalogue: GroupedCatalogue) -> None:

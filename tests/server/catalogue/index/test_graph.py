@@ -13,7 +13,7 @@ import pytest
 from twinshelf.server.catalogue.index.graph import IndexConfig, MappedGraph
 from twinshelf.server.catalogue.index.graph_build import BuildStoppedError, GraphPlan, build_graph
 
-SETTINGS = IndexConfig(slot_count=2, build_thread_count=8)
+CONFIG = IndexConfig(slot_count=2, build_thread_count=8)
 COUNT, DIMENSION = 1500, 16
 
 
@@ -27,7 +27,7 @@ def mapped(
     path: Path,
     base: MappedGraph | None = None,
     base_count: int = 0,
-    settings: IndexConfig = SETTINGS,
+    config: IndexConfig = CONFIG,
     stopped: threading.Event | None = None,
 ) -> MappedGraph:
     stored = path.with_suffix(".vectors")
@@ -39,11 +39,11 @@ def mapped(
             target=path,
             base=None if base is None else base.path,
             base_count=base_count,
-            settings=settings,
+            config=config,
         ),
         stopped or threading.Event(),
     )
-    return MappedGraph(path, DIMENSION, settings)
+    return MappedGraph(path, DIMENSION, config)
 
 
 def missing(graph: MappedGraph, rows: np.ndarray) -> list[int]:
@@ -70,7 +70,7 @@ def test_a_graph_that_was_extended_holds_old_and_new(tmp_path: Path) -> None:
 
 def test_equal_vectors_are_not_taken_for_lost(tmp_path: Path) -> None:
     rows = np.repeat(vectors(2)[:1], 100, axis=0)
-    graph = SETTINGS.new_graph(DIMENSION)
+    graph = CONFIG.new_graph(DIMENSION)
     graph.view(mapped(rows, tmp_path / "graph").path)
     assert len(graph) == 100
 
@@ -98,28 +98,28 @@ def test_queries_that_are_searched_together_find_what_they_find_alone(tmp_path: 
 
 @pytest.mark.slow
 def test_a_graph_that_is_built_in_a_process_of_its_own_holds_all(tmp_path: Path) -> None:
-    rows, settings = vectors(5), replace(SETTINGS, apart_limit=100)
-    base = mapped(rows[:1000], tmp_path / "base", settings=settings)
-    assert not missing(mapped(rows, tmp_path / "graph", base, 1000, settings), rows)
+    rows, config = vectors(5), replace(CONFIG, apart_limit=100)
+    base = mapped(rows[:1000], tmp_path / "base", config=config)
+    assert not missing(mapped(rows, tmp_path / "graph", base, 1000, config), rows)
 
 
 @pytest.mark.slow
 def test_a_build_that_fails_in_its_process_says_why(tmp_path: Path) -> None:
-    rows, settings = vectors(6), replace(SETTINGS, apart_limit=100)
+    rows, config = vectors(6), replace(CONFIG, apart_limit=100)
     base = mapped(rows[:1000], tmp_path / "base")
     base.path.unlink()
     with pytest.raises(RuntimeError, match="that builds graph ended with 1: "):
-        mapped(rows, tmp_path / "graph", base, 1000, settings)
+        mapped(rows, tmp_path / "graph", base, 1000, config)
 
 
 def test_a_build_in_a_process_of_its_own_can_be_stopped(tmp_path: Path) -> None:
-    rows, settings, stopped = vectors(7), replace(SETTINGS, apart_limit=100), threading.Event()
+    rows, config, stopped = vectors(7), replace(CONFIG, apart_limit=100), threading.Event()
     stopped.set()
     with pytest.raises(BuildStoppedError, match="1,500 vectors was not built to its end"):
-        mapped(rows, tmp_path / "graph", settings=settings, stopped=stopped)
+        mapped(rows, tmp_path / "graph", config=config, stopped=stopped)
     assert not (tmp_path / "graph").exists()
 
 
 def test_a_search_of_more_vectors_weighs_more_candidates() -> None:
     counts = (0, 1_000, 100_000, 1_000_000, 10_000_000)
-    assert [SETTINGS.search_expansion(count) for count in counts] == [96, 96, 96, 163, 277]
+    assert [CONFIG.search_expansion(count) for count in counts] == [96, 96, 96, 163, 277]

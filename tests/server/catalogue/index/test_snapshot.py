@@ -23,8 +23,8 @@ COUNT = 300
 def test_what_the_disk_has_no_room_for_is_not_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact_limit: int
 ) -> None:
-    settings = IndexConfig(exact_limit=exact_limit)
-    folder = SnapshotFolder(tmp_path, catalogue_id="c", contract=CONTRACT, settings=settings)
+    config = IndexConfig(exact_limit=exact_limit)
+    folder = SnapshotFolder(tmp_path, catalogue_id="c", contract=CONTRACT, config=config)
     vectors = np.random.default_rng(0).normal(size=(COUNT, CONTRACT.dimension))
     columns = np.ones((3, COUNT), dtype=np.int64)
     table = VectorTable(
@@ -33,7 +33,7 @@ def test_what_the_disk_has_no_room_for_is_not_begun(
         checksums=columns[1],
         vectors=vectors.astype(np.float16),
     )
-    pieces = [(Segment(table, None, settings, is_stored=False), np.arange(COUNT))]
+    pieces = [(Segment(table, None, config, is_stored=False), np.arange(COUNT))]
 
     def write() -> int:
         """Returns the bytes that were written."""

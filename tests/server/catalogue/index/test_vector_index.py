@@ -23,7 +23,7 @@ from twinshelf.server.catalogue.product_record import (
 )
 
 GRAPH = IndexConfig(exact_limit=0, scanned_per_found=0)
-BOTH_WAYS = pytest.mark.parametrize("settings", [IndexConfig(), GRAPH], ids=["exact", "graph"])
+BOTH_WAYS = pytest.mark.parametrize("config", [IndexConfig(), GRAPH], ids=["exact", "graph"])
 
 
 def unit_rows(rng: np.random.Generator, count: int, dimension: int = 24) -> np.ndarray:
@@ -61,11 +61,11 @@ def best(index: VectorIndex, query: np.ndarray, count: int, now: int = 10) -> li
 
 
 @BOTH_WAYS
-def test_the_nearest_are_found_in_segment_and_delta(settings: IndexConfig) -> None:
+def test_the_nearest_are_found_in_segment_and_delta(config: IndexConfig) -> None:
     rng = np.random.default_rng(0)
     rows = unit_rows(rng, 700)
-    index = VectorIndex(24, settings)
-    index.append(Segment(table(rows[:300]), None, settings, is_stored=False))
+    index = VectorIndex(24, config)
+    index.append(Segment(table(rows[:300]), None, config, is_stored=False))
     index.add(table(rows[300:500], first=301))
     index.add(table(rows[500:], first=501))
     assert len(index) == 700
@@ -87,13 +87,13 @@ def test_fewer_vectors_than_asked_for_come_without_padding() -> None:
 
 @BOTH_WAYS
 def test_retired_vectors_are_never_returned_however_thick_they_lie(
-    settings: IndexConfig,
+    config: IndexConfig,
 ) -> None:
     rng = np.random.default_rng(2)
     rows = unit_rows(rng, 300)
     query = rows[0].astype(np.float32)
-    index = VectorIndex(24, settings)
-    index.append(Segment(table(rows[:150]), None, settings, is_stored=False))
+    index = VectorIndex(24, config)
+    index.append(Segment(table(rows[:150]), None, config, is_stored=False))
     index.add(table(rows[150:], first=151))
     nearest_first = 1 + np.argsort(-(rows.astype(np.float32) @ query))
     index.retire(keys(nearest_first[:280]), change=1)
@@ -133,14 +133,14 @@ def test_merging_keeps_what_lives_and_what_died_meanwhile_stays_dead() -> None:
 
 def test_a_merge_is_due_when_dead_or_new_vectors_are_many() -> None:
     rows = unit_rows(np.random.default_rng(5), 100)
-    settings = IndexConfig(churn_share=0.3, churn_floor=10, merge_floor=150)
-    index = VectorIndex(24, settings)
+    config = IndexConfig(churn_share=0.3, churn_floor=10, merge_floor=150)
+    index = VectorIndex(24, config)
     index.add(table(rows))
     index.retire(keys(range(1, 31)), change=1)
     assert not index.needs_merge
     index.retire(keys([31]), change=2)
     assert index.needs_merge
-    index = VectorIndex(24, settings)
+    index = VectorIndex(24, config)
     for first in (1, 101):
         assert not index.needs_merge
         index.add(table(rows, first=first))

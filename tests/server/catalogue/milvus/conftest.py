@@ -22,8 +22,8 @@ async def catalogue(tmp_path: Path) -> AsyncIterator[MilvusCatalogue]:
     """A catalogue with one product, which one thread searches."""
     address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
     assert address is not None
-    settings = replace(MILVUS, look_interval_s=3600, orphan_interval_s=3600)
-    opened = MilvusCatalogue(address, reader_count=1, settings=settings)
+    config = replace(MILVUS, look_interval_s=3600, orphan_interval_s=3600)
+    opened = MilvusCatalogue(address, reader_count=1, config=config)
     await opened.use_encoder(CONTRACT)
     await opened.upsert(new_product("p", EMBEDDING))
     yield opened

@@ -110,7 +110,7 @@ def test_all_is_counted_at_once_when_another_server_has_changed_the_encoders(
         stored=milvus,
         count=counted.release,
         is_outdated=lambda: next(changes, False),
-        settings=MilvusConfig(look_interval_s=0.001),
+        config=MilvusConfig(look_interval_s=0.001),
     )
     assert counted.acquire(timeout=10) and counted.acquire(timeout=10)
     watched.close()

@@ -211,8 +211,8 @@ async def test_products_that_cannot_be_counted_hold_up_neither_health_nor_writes
 ) -> None:
     address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
     assert address is not None
-    settings = replace(MILVUS, look_interval_s=0.01)
-    catalogue = MilvusCatalogue(address, reader_count=1, settings=settings)
+    config = replace(MILVUS, look_interval_s=0.01)
+    catalogue = MilvusCatalogue(address, reader_count=1, config=config)
     await catalogue.use_encoder(CONTRACT)
     try_count = 0
 

@@ -86,7 +86,7 @@ async def test_the_vectors_of_a_dropped_encoder_go_though_its_drop_was_cut_off(
     address = MilvusAddress.parse(f"milvus-lite://{tmp_path}/catalogue.db")
     assert address is not None
     catalogue = MilvusCatalogue(
-        address, reader_count=1, settings=MilvusConfig(orphan_interval_s=3600)
+        address, reader_count=1, config=MilvusConfig(orphan_interval_s=3600)
     )
     await catalogue.use_encoder(CONTRACT)
     connection, collections = catalogue._connection, catalogue._collections

@@ -135,7 +135,7 @@ async def test_a_reindexing_undoes_no_write_of_another_server(
 ) -> None:
     address = MilvusAddress.parse(milvus_place)
     assert address is not None
-    first, second = (MilvusCatalogue(address, reader_count=1, settings=MILVUS) for _ in range(2))
+    first, second = (MilvusCatalogue(address, reader_count=1, config=MILVUS) for _ in range(2))
     await first.use_encoder(CONTRACT)
     await first.upsert(new_product("p", EMBEDDING))
     await first.encoders.keep(OTHER.digest)

@@ -25,7 +25,7 @@ SMALL_GRAPH = IndexConfig(slot_count=2, exact_limit=0, scanned_per_found=0)
 async def fill(folder: Path, count: int = 60) -> list[OfferEmbedding]:
     """Stores products p0, p1, ... and closes the catalogue; returns their embeddings."""
     rng = np.random.default_rng(11)
-    catalogue = SqliteCatalogue(folder, reader_count=2, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(folder, reader_count=2, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     embeddings = [random_embedding(rng) for _ in range(count)]
     await asyncio.gather(
@@ -37,7 +37,7 @@ async def fill(folder: Path, count: int = 60) -> list[OfferEmbedding]:
 
 async def missing_products(folder: Path, embeddings: list[OfferEmbedding]) -> list[str]:
     """Opens the catalogue and names the products that are not the first hit of themselves."""
-    catalogue = SqliteCatalogue(folder, reader_count=2, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(folder, reader_count=2, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     missing = []
     for number, embedding in enumerate(embeddings):

@@ -43,7 +43,7 @@ def full_product(number: int) -> NewProduct:
 
 
 async def fill(folder: Path) -> None:
-    catalogue = SqliteCatalogue(folder, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(folder, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     await catalogue.encoders.keep(OTHER.digest)
     for number in range(len(IDS)):
@@ -82,7 +82,7 @@ async def test_a_value_of_another_type_costs_its_own_product_alone(
     damage_database(tmp_path, f"UPDATE {table} SET {damage} WHERE product_number = 2")
     assert not verify(tmp_path / DATABASE).is_clean
 
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     await catalogue.open_index(OTHER)
     whole = {"p0", "p2"}

@@ -164,7 +164,7 @@ async def test_a_damaged_product_is_left_out_of_hits_and_refused_by_name(
 ) -> None:
     embeddings = await fill(tmp_path)
     change_database(tmp_path, f"UPDATE products SET {damage} WHERE product_id = 'p4'")
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     for limit in (None, ValueLimit(field="brand", match_count=60)):  # the latter reads facets
         query = replace(query_of(embeddings[4], count=60), value_limit=limit)
@@ -198,7 +198,7 @@ async def test_a_vector_of_a_damaged_checksum_is_written_anew(tmp_path: Path) ->
     change_database(
         tmp_path, "UPDATE product_vectors SET checksum = checksum + 1 WHERE product_number = 5"
     )
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     assert catalogue.indexed_vector_count == 59
     await catalogue.upsert(new_product("p4", embeddings[4]))
@@ -285,7 +285,7 @@ async def test_a_damaged_thumbnail_is_refused_and_written_anew(tmp_path: Path) -
 
 async def test_a_full_disk_refuses_products_while_reads_and_deletions_go_on(tmp_path: Path) -> None:
     embeddings = await fill(tmp_path)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     writer = catalogue._store._writer
     (page_count,) = writer.execute("PRAGMA page_count").fetchone()
@@ -314,7 +314,7 @@ async def test_a_full_disk_lets_many_deletions_pass_as_far_as_there_is_room(
         return delete(store, product_ids)
 
     await fill(tmp_path, 120)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     monkeypatch.setattr(ProductStore, "delete", delete_few)
     deleted = await catalogue.delete([*(f"p{number}" for number in range(70)), "p3", "none"])
@@ -330,7 +330,7 @@ async def test_without_room_for_deletions_no_product_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embeddings = await fill(tmp_path)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
 
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -350,7 +350,7 @@ async def test_files_that_vanish_while_they_are_served_end_the_writes(
     tmp_path: Path, name: str
 ) -> None:
     embeddings = await fill(tmp_path)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.upsert(new_product("p0", embeddings[1]))
     assert catalogue.problem is None
     (tmp_path / name).unlink()
@@ -392,7 +392,7 @@ async def test_a_check_finds_a_structure_that_is_damaged_while_it_is_served(
     tmp_path: Path,
 ) -> None:
     await fill(tmp_path, 300)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     harm_pages(tmp_path / DATABASE)
     await asyncio.to_thread(catalogue._store.guard.check)
     assert catalogue.problem is not None and "is damaged" in catalogue.problem.message

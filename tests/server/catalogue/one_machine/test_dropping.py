@@ -74,7 +74,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldStep]:
 
 
 def open_catalogue(folder: Path) -> SqliteCatalogue:
-    return SqliteCatalogue(folder, reader_count=2, settings=SMALL_GRAPH)
+    return SqliteCatalogue(folder, reader_count=2, config=SMALL_GRAPH)
 
 
 @pytest.fixture

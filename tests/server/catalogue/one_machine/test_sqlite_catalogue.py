@@ -47,7 +47,7 @@ async def test_a_product_replaced_a_thousand_times_hides_no_other(tmp_path: Path
     catalogue = SqliteCatalogue(
         tmp_path,
         reader_count=1,
-        settings=IndexConfig(exact_limit=0, scanned_per_found=0, churn_floor=100_000),
+        config=IndexConfig(exact_limit=0, scanned_per_found=0, churn_floor=100_000),
     )
     await catalogue.use_encoder(CONTRACT)
     near = random_embedding(rng, Pattern.BOTH)
@@ -88,7 +88,7 @@ async def test_a_start_from_a_snapshot_reads_no_vector_again(
     assert len(index_files(tmp_path, ".graph")) == 1
     # Would be noticed as damaged, if it were read.
     change_database(tmp_path, "UPDATE product_vectors SET vector = x'00'")
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     hits = (await catalogue.search(query_of(embeddings[7], count=1))).hits
     assert hits[0].product.record.product_id == "p7"
@@ -116,7 +116,7 @@ async def test_a_snapshot_that_failed_leaves_nothing_and_is_written_the_next_tim
     def fails(*_: object) -> None:
         raise error
 
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     rng = np.random.default_rng(0)
     for number in range(60):
@@ -144,7 +144,7 @@ async def test_a_graph_that_the_disk_has_no_room_for_is_told_from_others_that_fa
         patched.setattr("os.posix_fallocate", Mock(side_effect=found))
         raise RuntimeError("Failed to serialize into stream")  # as usearch says it
 
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(0))))
     with monkeypatch.context() as patched:
@@ -169,8 +169,8 @@ async def test_the_end_does_not_wait_for_a_large_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("twinshelf.server.catalogue.one_machine.upkeep._LAST_MERGE_S", 0.0)
-    settings = replace(SMALL_GRAPH, apart_limit=10)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=settings)
+    config = replace(SMALL_GRAPH, apart_limit=10)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=config)
     await catalogue.use_encoder(CONTRACT)
     rng = np.random.default_rng(0)
     for number in range(60):
@@ -179,7 +179,7 @@ async def test_the_end_does_not_wait_for_a_large_graph(
     assert "waits for the next start: the graph of 60 vectors was not built" in caplog.text
     assert not index_files(tmp_path, "")
 
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=settings)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=config)
     await catalogue.use_encoder(CONTRACT)
     assert (await catalogue.snapshot()).vector_count == 60
     await catalogue.close()
@@ -198,7 +198,7 @@ async def test_changes_since_the_snapshot_are_caught_up(tmp_path: Path) -> None:
     embeddings = await fill(tmp_path)
     saved = {path: path.read_bytes() for path in tmp_path.glob("index-*/*")}
     rng = np.random.default_rng(12)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     embeddings[3] = random_embedding(rng)
     await catalogue.upsert(new_product("p3", embeddings[3]))
@@ -282,7 +282,7 @@ async def test_live_recall_is_measured_on_the_queries_of_callers(tmp_path: Path)
     catalogue = SqliteCatalogue(
         tmp_path,
         reader_count=1,
-        settings=SMALL_GRAPH,
+        config=SMALL_GRAPH,
         upkeep=UpkeepConfig(recall_interval_s=0.01),
     )
     await catalogue.use_encoder(CONTRACT)
@@ -299,7 +299,7 @@ async def test_writes_pass_while_a_graph_is_built(tmp_path: Path) -> None:
     embeddings = await fill(tmp_path, 400)
     for path in tmp_path.glob("index-*/*"):
         path.unlink()
-    catalogue = SqliteCatalogue(tmp_path, reader_count=2, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=2, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     snapshot = asyncio.ensure_future(catalogue.snapshot())
     for number in range(50):
@@ -328,7 +328,7 @@ async def test_writes_pass_while_an_index_is_read_anew_and_are_found_afterwards(
         return read(*arguments)
 
     monkeypatch.setattr(VectorReader, "table", read_slowly)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     opening = asyncio.ensure_future(catalogue.use_encoder(CONTRACT))
     await asyncio.to_thread(reading.wait)
     rng = np.random.default_rng(13)
@@ -364,7 +364,7 @@ async def test_an_index_is_opened_though_its_first_caller_leaves(
     monkeypatch.setattr(
         VectorReader, "keys", lambda *arguments: may_go_on.wait() and keys(*arguments)
     )
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(catalogue.use_encoder(CONTRACT), 0.05)
     first = catalogue._opening._opening
@@ -377,7 +377,7 @@ async def test_an_index_is_opened_though_its_first_caller_leaves(
 async def test_a_catalogue_that_is_closed_at_once_has_read_its_facets(tmp_path: Path) -> None:
     await fill(tmp_path)
     for _ in range(20):
-        catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+        catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
         opening = asyncio.ensure_future(catalogue.use_encoder(CONTRACT))
         await asyncio.sleep(0)
         await catalogue.close()
@@ -387,7 +387,7 @@ async def test_a_catalogue_that_is_closed_at_once_has_read_its_facets(tmp_path: 
 
 async def test_snapshots_of_the_last_two_encoders_are_kept(tmp_path: Path) -> None:
     rng = np.random.default_rng(14)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     kept = []
     for name in ("first", "second", "third"):
         contract = make_contract(name)

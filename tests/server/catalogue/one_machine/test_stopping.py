@@ -64,7 +64,7 @@ async def test_the_graph_of_an_encoder_that_another_has_replaced_is_not_built_to
         raise BuildStoppedError
 
     monkeypatch.setattr(snapshot, "build_graph", build)
-    catalogue = SqliteCatalogue(tmp_path, reader_count=1, settings=SMALL_GRAPH)
+    catalogue = SqliteCatalogue(tmp_path, reader_count=1, config=SMALL_GRAPH)
     await catalogue.use_encoder(CONTRACT)
     await catalogue.upsert(new_product("p", random_embedding(np.random.default_rng(0))))
     written = asyncio.ensure_future(catalogue.snapshot())
