@@ -148,8 +148,8 @@ _ID_OF_OTHER = re.compile(
 )
 # Numbers that no two products share in a small table, though they count or weigh.
 _QUANTITY = pattern(
-    "qty|quantit|cantidad|count|anzahl|menge|bestand|ilosc|колич|остат|^stock$|数量|weight|gewicht"
-    "|^year|rating|score|rank"
+    "qty|quantit|cantidad|(?<!dis)(?<!ac)count(?!r?y|er)|anzahl|menge|bestand|ilosc|колич|остат"
+    "|^stock$|数量|weight|gewicht|^year|(?<!ope)ratings?$|score$|rank$"
 )
 _PARTNERS = (
     "(?:supplier|vendor|seller|manufacturer|mfr|mfg|lieferanten|hersteller|fournisseur|fornecedor)"

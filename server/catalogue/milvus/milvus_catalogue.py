@@ -112,18 +112,18 @@ class MilvusCatalogue:
             writes=self._writes,
             open_index=self.open_index,
         )
-        self._contract: EncoderContract | None = None
         self._begin_grouping(guards)
         self._upkeep = MilvusUpkeep(
             connection=self._connection,
             collections=self._collections,
             stored=self._stored,
             count=lambda: self._writes.put(Task(function=self._refresh)).result(),
-            is_outdated=lambda: self._stored.state.encoders != self._counts.encoders,
+            is_outdated=self._is_outdated,
             config=config,
         )
 
     def _begin_grouping(self, guards: GroupGuards | None) -> None:
+        self._contract: EncoderContract | None = None
         groups = MilvusGroupStore(
             self._connection, self._collections, self._stored, self._config.settle_s
         )
@@ -307,8 +307,12 @@ class MilvusCatalogue:
     def _refresh(self) -> bool:
         state = self._stored.state
         # After a switch of another server, what was written just before it counts as well.
-        level: Level | None = None if state.encoders == self._counts.encoders else "Strong"
+        level: Level | None = "Strong" if self._is_outdated() else None
         return self._counts.refresh(state, level=level)
+
+    def _is_outdated(self) -> bool:
+        """Whether the encoders have changed since it was counted."""
+        return self._stored.state.encoders != self._counts.encoders
 
     async def _read(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from twinshelf.client.files.names.column_names import is_quantity
 from twinshelf.client.files.names.columns import (
     Form,
     format_column_mapping,
@@ -281,3 +282,12 @@ def test_what_is_advised_fits_the_kind_of_table(
     with pytest.raises(ProductFileError, match="has no column 'nom'") as refused:
         map_columns("t", header, {"title": ("nom",)}, form=form)
     assert ("--delimiter" in str(refused.value)) == (form == "text")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("Closing Qty", True), ("item_count", True), ("Rating", True), ("Rank", True)]
+    + [(name, False) for name in ("discount price", "Account ID", "country code", "Frankierung")],
+)
+def test_a_quantity_is_told_by_its_name(name: str, is_one: bool) -> None:
+    assert is_quantity(name) is is_one
