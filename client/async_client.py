@@ -28,7 +28,7 @@ from twinshelf.client.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, DEFAULT_T
 from twinshelf.client.conversions import identifiers
 from twinshelf.client.credentials import ClientTls, call_metadata, channel_credentials
 from twinshelf.client.encoders.async_encoders import AsyncEncoders
-from twinshelf.client.errors import ProductNotFoundError
+from twinshelf.client.errors import ProductNotFoundError, ServiceBusyError
 from twinshelf.client.groups.async_groups import AsyncGroups
 from twinshelf.client.pair_records import PairScore
 from twinshelf.client.records import (
@@ -295,9 +295,13 @@ class AsyncClient:
         *,
         is_safe_to_repeat: bool = True,
     ) -> Response:
-        attempts = self._terms.attempts(timeout_s, is_safe_to_repeat=is_safe_to_repeat)
+        attempts = self._terms.attempts(request, timeout_s, is_safe_to_repeat=is_safe_to_repeat)
         while True:
             try:
-                return await method(request, timeout=attempts.remaining_s, metadata=self._metadata)
-            except grpc.RpcError as error:
+                response = await method(
+                    request, timeout=attempts.start_s(), metadata=self._metadata
+                )
+                attempts.succeeded()
+                return response
+            except (grpc.RpcError, ServiceBusyError) as error:
                 await asyncio.sleep(attempts.wait_after_failure_s(error))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 
+from google.protobuf.message import Message
+
 from twinshelf.client.changes import WatchPoint
 from twinshelf.client.channel import check_address, check_timeout
 from twinshelf.client.listening import Listening
 from twinshelf.client.retries import CallAttempts, RetryPolicy
 from twinshelf.client.streams import Answer, Row, StreamMethod, StreamRows
+from twinshelf.client.throttle import Throttle
 
 
 class CallTerms:
@@ -32,6 +35,7 @@ class CallTerms:
         self._timeout_s = check_timeout(timeout_s)
         self._policy = policy or RetryPolicy()
         self._randomness = random.Random(seed)
+        self._throttles: dict[type[Message], Throttle] = {}
 
     def timeout_s(self, asked_s: float | None) -> float:
         """Returns the time for a call, seconds.
@@ -44,10 +48,13 @@ class CallTerms:
         """
         return self._timeout_s if asked_s is None else check_timeout(asked_s)
 
-    def attempts(self, asked_s: float | None, *, is_safe_to_repeat: bool) -> CallAttempts:
+    def attempts(
+        self, request: Message, asked_s: float | None, *, is_safe_to_repeat: bool
+    ) -> CallAttempts:
         """Starts the clock of a call.
 
         Args:
+            request: What is sent.
             asked_s: Time for all attempts together, seconds; None takes the client's own.
             is_safe_to_repeat: Whether the call may be made again after its answer was lost.
 
@@ -59,8 +66,13 @@ class CallTerms:
             timeout_s=self.timeout_s(asked_s),
             policy=self._policy,
             randomness=self._randomness,
+            throttle=self._throttle_of(type(request)),
             is_safe_to_repeat=is_safe_to_repeat,
         )
+
+    def _throttle_of(self, kind: type[Message]) -> Throttle:
+        # A service that is too busy to embed still answers what needs no encoder.
+        return self._throttles.setdefault(kind, Throttle(self._randomness))
 
     def watching(self, from_sequence: int, *, includes_products: bool) -> WatchPoint:
         """Opens a watch of changes.

@@ -21,6 +21,8 @@ MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
 NO_MESSAGE = "NO_MESSAGE"
 # The reason of a call that was not even sent: there is nobody to send it to.
 NOT_CONNECTED = "NOT_CONNECTED"
+# The reason of a call that the client refused itself, as the service refuses most of its calls.
+NOT_SENT = "NOT_SENT"
 # The reason of a write that finds the disk of the catalogue full.
 CATALOGUE_FULL = "CATALOGUE_FULL"
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"

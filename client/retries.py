@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import grpc
 
-from twinshelf.client.errors import TwinshelfError, error_from_call
+from twinshelf.client.errors import NOT_SENT, ServiceBusyError, TwinshelfError, error_from_call
+from twinshelf.client.throttle import WINDOW_S, Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class CallAttempts:
         timeout_s: float,
         policy: RetryPolicy,
         randomness: random.Random,
+        throttle: Throttle,
         is_safe_to_repeat: bool,
     ) -> None:
         """Starts the clock.
@@ -94,6 +96,7 @@ class CallAttempts:
             timeout_s: Time for all attempts together, seconds.
             policy: How to repeat.
             randomness: Where the jitter comes from.
+            throttle: What the client's calls of this kind came to.
             is_safe_to_repeat: Whether a call that was made, but whose answer was lost, may be made
                 again; else only one is repeated of which the service says that it did nothing.
         """
@@ -101,6 +104,7 @@ class CallAttempts:
         self._deadline = time.monotonic() + timeout_s
         self._policy = policy
         self._randomness = randomness
+        self._throttle = throttle
         self._is_safe_to_repeat = is_safe_to_repeat
         self._failure_count = 0
 
@@ -109,16 +113,40 @@ class CallAttempts:
         """Time that is left for the next attempt, seconds."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def wait_after_failure_s(self, error: grpc.RpcError) -> float:
+    def start_s(self) -> float:
+        """Returns the time that an attempt which starts now may take, seconds.
+
+        Raises:
+            ServiceBusyError: If it must not be made: the service refuses most calls.
+        """
+        if self._throttle.refuses():
+            raise ServiceBusyError(
+                f"the service at {self._address} refuses most calls of this kind for now, so "
+                "this one was not sent; repeat it later",
+                code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+                reason=NOT_SENT,
+                retry_after_s=WINDOW_S,
+            )
+        return self.remaining_s
+
+    def succeeded(self) -> None:
+        """Takes that an attempt was answered."""
+        self._throttle.learn(is_accepted=True)
+
+    def wait_after_failure_s(self, error: grpc.RpcError | ServiceBusyError) -> float:
         """Takes the failure of an attempt and returns how long to wait before the next, seconds.
 
         Args:
-            error: What the attempt raised.
+            error: What the attempt raised, or `start_s`.
 
         Raises:
             TwinshelfError: If there is no next attempt.
         """
-        mapped = error_from_call(error, self._address)
+        if isinstance(error, ServiceBusyError):
+            mapped: TwinshelfError = error
+        else:
+            mapped = error_from_call(error, self._address)
+            self._throttle.learn(is_accepted=not is_busy(mapped))
         self._failure_count += 1
         wait_s = self._policy.wait_s(mapped, self._failure_count, self._randomness)
         if not (self._is_safe_to_repeat or is_refusal(mapped)):
@@ -134,9 +162,12 @@ def is_retriable(error: TwinshelfError) -> bool:
 
     So it is while the service is away, or names a time, and where others changed the product.
     """
-    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return error.retry_after_s is not None
-    return error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED)
+    return is_busy(error) or error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED)
+
+
+def is_busy(error: TwinshelfError) -> bool:
+    """Tells whether the service refused a call that it would have taken at another time."""
+    return error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after_s is not None
 
 
 def is_refusal(error: TwinshelfError) -> bool:

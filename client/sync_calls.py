@@ -12,6 +12,7 @@ from twinshelf.client.call_terms import CallTerms
 from twinshelf.client.changes import ProductChange
 from twinshelf.client.channel import CHANNEL_OPTIONS
 from twinshelf.client.credentials import ClientTls, Metadata, channel_credentials
+from twinshelf.client.errors import ServiceBusyError
 from twinshelf.client.streams import Answer, Row, StreamMethod
 from twinshelf.client.sync_stream import SyncStream
 
@@ -51,11 +52,13 @@ class SyncCalls:
         is_safe_to_repeat: bool = True,
     ) -> Response:
         """Calls a method, again and again while that may help."""
-        attempts = self._terms.attempts(timeout_s, is_safe_to_repeat=is_safe_to_repeat)
+        attempts = self._terms.attempts(request, timeout_s, is_safe_to_repeat=is_safe_to_repeat)
         while True:
             try:
-                return method(request, timeout=attempts.remaining_s, metadata=self._metadata)
-            except grpc.RpcError as error:
+                response = method(request, timeout=attempts.start_s(), metadata=self._metadata)
+                attempts.succeeded()
+                return response
+            except (grpc.RpcError, ServiceBusyError) as error:
                 time.sleep(attempts.wait_after_failure_s(error))
 
     def stream(

@@ -8,6 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -16,11 +17,12 @@ import numpy as np
 from tests.soak import frames
 from tests.soak.report import quantile_ms
 from tests.soak.wire import WireCall, WireConnection, connect
+from twinshelf.client.throttle import Throttle
 
 MATCH: Final = "/twinshelf.v1.MatchingService/MatchProduct"
 DEADLINE_S: Final = 1.0
 CONNECTION_COUNT: Final = 4
-OK, DEADLINE_EXCEEDED = 0, 4
+OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED = 0, 4, 8
 CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 _TICK_S: Final = 0.001
 
@@ -131,9 +133,24 @@ async def closed_loop(
 
 
 async def open_loop(
-    address: str, bodies: Sequence[bytes], *, rate_per_s: float, duration_s: float, seed: int = 0
+    address: str,
+    bodies: Sequence[bytes],
+    *,
+    rate_per_s: float,
+    duration_s: float,
+    throttles: Sequence[Throttle] = (),
+    seed: int = 0,
 ) -> Outcomes:
-    """Arrivals at random moments (Poisson), whatever the service does; each has its deadline."""
+    """Arrivals at random moments (Poisson), whatever the service does; each has its deadline.
+
+    Args:
+        address: Of the service.
+        bodies: Requests, each with its prefix, sent in turn.
+        rate_per_s: Arrivals a second.
+        duration_s: How long they come, seconds.
+        throttles: One of each client, which send in turn; none sends all, as a plain stub does.
+        seed: Draws the moments.
+    """
     chance = np.random.default_rng(seed)
     gaps = chance.exponential(1 / rate_per_s, size=round(rate_per_s * duration_s * 1.5) + 20)
     arrivals_s = np.cumsum(gaps)
@@ -142,15 +159,17 @@ async def open_loop(
     outcomes = Outcomes()
     running: deque[tuple[float, WireConnection, WireCall]] = deque()
 
-    def ended(call: WireCall, code: int) -> None:
+    def ended(throttle: Throttle | None, call: WireCall, code: int) -> None:
         outcomes.add(code, time.monotonic() - call.tag)
+        if throttle is not None:
+            throttle.learn(is_accepted=code != RESOURCE_EXHAUSTED)
 
     def expire(now_s: float) -> None:
         """Gives up, as every client does at its deadline."""
         while running and running[0][0] <= now_s:
             _, connection, call = running.popleft()
             if connection.cancel(call):
-                outcomes.add(DEADLINE_EXCEEDED, now_s - call.tag)
+                call.on_end(call, DEADLINE_EXCEEDED)
 
     async with connections(address, CONNECTION_COUNT) as opened:
         with _clock(outcomes):
@@ -162,11 +181,16 @@ async def open_loop(
                 if outcomes.sent_count % 32 == 0:
                     await asyncio.sleep(0)
                 outcomes.lags_s.append(now_s - start_s - arrival_s)
-                connection = opened[outcomes.sent_count % len(opened)]
-                body = bodies[outcomes.sent_count % len(bodies)]
-                call = connection.start(headers, body, ended, tag=now_s)
-                running.append((now_s + DEADLINE_S, connection, call))
+                number = outcomes.sent_count
                 outcomes.sent_count += 1
+                throttle = throttles[number % len(throttles)] if throttles else None
+                if throttle is not None and throttle.refuses():
+                    outcomes.add(RESOURCE_EXHAUSTED, time.monotonic() - now_s)
+                    continue
+                connection = opened[number % len(opened)]
+                body = bodies[number % len(bodies)]
+                call = connection.start(headers, body, partial(ended, throttle), tag=now_s)
+                running.append((now_s + DEADLINE_S, connection, call))
         await _finish(running, expire)
     return outcomes
 

@@ -3,14 +3,17 @@
 python -m tests.soak.overload
 python -m tests.soak.overload --address 127.0.0.1:50051 --seconds 10
 
-Each arrival has a deadline of 1 s and goes at its deadline, as every gRPC client does. The
-generator shares the cores with what it loads; its own share is measured and reported.
+Each arrival has a deadline of 1 s and goes at its deadline, as every gRPC client does. Plain stubs
+send all; our clients refuse some themselves (`client/throttle.py`). The generator shares the cores
+with what it loads; its own share is measured and reported.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import random
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -18,13 +21,17 @@ from typing import Any
 
 from tests.soak import frames, load, offers, report
 from tests.soak.options import add_options, deployment_of
+from twinshelf.client.throttle import Throttle
 
 LOADS = (0.7, 1.0, 1.2, 3.0, 10.0)
-CALLERS = (16, 64)
+CLOSED_LOOPS = (16, 64)
+CLIENT_COUNT = 16  # ours, each with a throttle of its own
+CALLERS = ("stubs", "clients")
 LEAST_GOODPUT, LONGEST_REFUSAL_MS, LONGEST_RECOVERY_MS = 0.9, 50.0, 1000.0
 HIGHEST_RATE_PER_S = 20_000
 COLUMNS = (
     "load",
+    "by",
     "sent/s",
     "good/s",
     "peak",
@@ -48,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             address = started.address
             offers.store_gallery(address)
         results = {
-            kind: asyncio.run(measure(address, kind, options.seconds, options.loads))
+            kind: asyncio.run(
+                measure(address, kind, options.seconds, options.loads, options.callers)
+            )
             for kind in options.kinds
         }
     for kind, result in results.items():
@@ -61,13 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def measure(
-    address: str, kind: offers.Kind, duration_s: float, loads: Sequence[float] = LOADS
+    address: str,
+    kind: offers.Kind,
+    duration_s: float,
+    loads: Sequence[float] = LOADS,
+    callers: Sequence[str] = CALLERS,
 ) -> dict[str, Any]:
     """Finds the peak by closed loops, then loads the service by multiples of it."""
     bodies = [frames.message(each) for each in offers.requests_of(kind)]
     await load.closed_loop(address, bodies, caller_count=4, duration_s=min(2.0, duration_s))
     closed = {}
-    for caller_count in CALLERS:
+    for caller_count in CLOSED_LOOPS:
         outcomes = await load.closed_loop(
             address, bodies, caller_count=caller_count, duration_s=duration_s
         )
@@ -75,18 +88,26 @@ async def measure(
     peak = max(each["goodput_per_s"] for each in closed.values())
     alone = await load.closed_loop(address, bodies, caller_count=1, duration_s=min(2, duration_s))
     normal_s = (report.quantile_ms(alone.good_latencies_s, 0.5) or 1000.0) / 1000
-    points = {}
-    for multiple in loads:
-        rate_per_s = min(multiple * peak, HIGHEST_RATE_PER_S)
+    points = []
+    for multiple, caller in itertools.product(loads, callers):
+        chance = random.Random(round(multiple * 10))
         outcomes = await load.open_loop(
-            address, bodies, rate_per_s=rate_per_s, duration_s=duration_s, seed=round(multiple * 10)
+            address,
+            bodies,
+            rate_per_s=min(multiple * peak, HIGHEST_RATE_PER_S),
+            duration_s=duration_s,
+            throttles=[Throttle(chance) for _ in range(CLIENT_COUNT if caller == "clients" else 0)],
+            seed=round(multiple * 10),
         )
         recovery_s = await load.probe(address, bodies[0], normal_s=normal_s)
-        points[f"{multiple:g}"] = {
+        point = {
+            "multiple": multiple,
+            "callers": caller,
             **outcomes.as_document(duration_s),
             "share_of_peak": round(outcomes.goodput_per_s(duration_s) / peak, 3),
             "recovery_ms": None if recovery_s is None else round(recovery_s * 1000, 1),
         }
+        points.append(point)
         await asyncio.sleep(1.0)
     return {"peak_per_s": peak, "normal_ms": normal_s * 1000, "closed": closed, "points": points}
 
@@ -94,12 +115,13 @@ async def measure(
 def as_table(kind: str, result: dict[str, Any]) -> str:
     """Returns the figures of one kind of offer as a table."""
     rows = []
-    for multiple, point in result["points"].items():
+    for point in result["points"]:
         codes = dict(point["codes"])
         refused = sum(n for code, n in codes.items() if code not in ("OK", "DEADLINE_EXCEEDED"))
         rows.append(
             (
-                f"{multiple}x",
+                f"{point['multiple']:g}x",
+                point["callers"],
                 round(point["offered_per_s"]),
                 round(point["goodput_per_s"]),
                 f"{point['share_of_peak']:.0%}",
@@ -119,9 +141,9 @@ def as_table(kind: str, result: dict[str, Any]) -> str:
 def failed(kind: str, result: dict[str, Any]) -> list[str]:
     """Returns a sentence for each mark that was missed."""
     said = []
-    for multiple, point in result["points"].items():
-        where = f"{kind} at {multiple}x"
-        if float(multiple) >= 1 and point["share_of_peak"] < LEAST_GOODPUT:
+    for point in result["points"]:
+        where = f"{kind} at {point['multiple']:g}x by {point['callers']}"
+        if point["multiple"] >= 1 and point["share_of_peak"] < LEAST_GOODPUT:
             said.append(f"{where}: goodput is {point['share_of_peak']:.0%} of the peak")
         if (point["refusal_p99_ms"] or 0) > LONGEST_REFUSAL_MS:
             said.append(f"{where}: refusals take up to {point['refusal_p99_ms']:.0f} ms (p99)")
@@ -136,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each load")
     parser.add_argument("--kinds", nargs="+", choices=offers.KINDS, default=list(offers.KINDS))
     parser.add_argument("--loads", nargs="+", type=float, default=LOADS, help="multiples of peak")
+    parser.add_argument("--callers", nargs="+", choices=CALLERS, default=CALLERS)
     parser.add_argument("--name", default="overload", help="name of the report")
     add_options(parser)
     return parser
