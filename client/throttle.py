@@ -27,11 +27,12 @@ _BUCKET_S: Final = 0.05
 class Throttle:
     """Which of a client's calls are sent, by what came of those before them.
 
-    A call is refused here with the probability (n - 2 a - 3) / (n + 1), at least 0, where n calls
-    ended in the last half second, those refused here included, and the service accepted a of them.
+    A call is refused here with the probability (n - 2 a - 3) / (n + 1), at least 0. n calls ended
+    in the last half second, those refused here included; the service accepted a of them. Before the
+    first answers nothing is known. Any thread may use it.
 
-    Source: "Handling Overload", Site Reliability Engineering (Beyer and others, 2016), there without
-    the 3. Calls count as they end: before the first answers nothing is known. Any thread may use it.
+    Source: "Handling Overload" in Site Reliability Engineering (Beyer and others, 2016), there
+    without the 3, and with n calls begun.
     """
 
     def __init__(
