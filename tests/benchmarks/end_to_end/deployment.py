@@ -63,7 +63,7 @@ def serve_service(
     """
     command = ["twinshelf.server.up", "--free-ports", "--version", str(version)]
     command += ["--model-repository", str(repository), "--catalogue", str(catalogue)]
-    command += ["--logs", str(logs)]
+    command += ["--logs", str(logs), "--keep-thumbnails", "0"]  # nobody it is compared with does
     log = logs / "up.log"
     with _running(command, log, SERVICE_VARIABLES | dict(variables or {})) as process:
         _wait(process, log, lambda: _UP.search(_read(log)))

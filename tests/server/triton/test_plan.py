@@ -42,6 +42,9 @@ def test_two_cores_get_what_the_committed_configurations_say() -> None:
     repository = Path(__file__).parents[3] / "model_repository"
     image = read_config(repository / "image_tower" / "config.pbtxt")
     assert image.instance_group[0].count == plan.image_instances
+    text = read_config(repository / "text_tower" / "config.pbtxt")
+    assert text.instance_group[0].count == plan.text_instances
+    assert text.parameters["intra_op_thread_count"].string_value == str(plan.text_threads)
     assert image.parameters["intra_op_thread_count"].string_value == str(plan.image_threads)
     assert image.dynamic_batching.max_queue_delay_microseconds == plan.queue_delay_us
     decoder = read_config(repository / "image_preprocess" / "config.pbtxt")
