@@ -46,7 +46,7 @@ class Load:
         return came
 
 
-@pytest.mark.parametrize("multiple", [0.5, 1, 1.5])
+@pytest.mark.parametrize("multiple", [0.5, 1, 1.1])
 def test_nothing_is_refused_here_while_most_calls_are_accepted(multiple: float) -> None:
     came = Load().run(offered_per_s=100 * multiple, capacity_per_s=100, duration_s=10)
     assert came["here"] == 0
@@ -60,7 +60,7 @@ def test_far_above_the_peak_the_service_refuses_little_more_than_it_accepts(
     load.run(offered_per_s=100 * multiple, capacity_per_s=100, duration_s=1)
     came = load.run(offered_per_s=100 * multiple, capacity_per_s=100, duration_s=10)
     assert came["accepted"] >= 950  # it is still given all that it can take
-    assert came["there"] <= 1.3 * came["accepted"]
+    assert came["there"] <= 0.5 * came["accepted"]
 
 
 def test_a_service_that_is_free_again_is_used_again() -> None:
