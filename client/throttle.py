@@ -19,8 +19,7 @@ from typing import Final
 _SENT_PER_ACCEPTED: Final = 1.2
 # A few refusals are no overload: whoever calls now and then repeats at the time that he was told.
 _SPARE: Final = 2.0
-# What came of calls longer ago than this says nothing any more: a service that is free again is
-# used again within it.
+# What came of calls longer ago says nothing any more: a service that is free is soon used again.
 WINDOW_S: Final = 0.25
 _BUCKET_S: Final = 0.025
 
@@ -29,8 +28,8 @@ class Throttle:
     """Which of a client's calls are sent, by what came of those before them.
 
     A call is refused here with the probability (n - 1.2 a - 2) / (n + 1), at least 0. n calls ended
-    in the last quarter second, those refused here included; the service accepted a of them. Before the
-    first answers nothing is known. Any thread may use it.
+    in the last quarter second, those refused here included; the service accepted a of them. Before
+    the first answers nothing is known. Any thread may use it.
 
     Source: "Handling Overload" in Site Reliability Engineering (Beyer and others, 2016), there
     with 2 in place of 1.2, without the last 2, and with n calls begun.
