@@ -18,13 +18,12 @@ from twinshelf.training.pairs.blend import (
 )
 from twinshelf.training.pairs.cosines import pair_cosines
 from twinshelf.training.pairs.cross_encoder import CrossEncoder
-from twinshelf.training.pairs.features import feature_matrix
 from twinshelf.training.pairs.labelled_pairs import LabelledPairs
 from twinshelf.training.pairs.pair_config import CrossEncoderConfig
 from twinshelf.training.pairs.probes import PairProbe
 from twinshelf.training.pairs.read_record import pair_tokens
 from twinshelf.training.pairs.records import record_to_json
-from twinshelf.training.pairs.scorer import Floats, PairScorer, best_threshold
+from twinshelf.training.pairs.scorer import Floats, PairScorer, best_threshold, describe_pairs
 from twinshelf.training.pairs.statistics import TokenStatistics
 from twinshelf.training.retrieval.scored_pairs import Bools
 from twinshelf.training.runs.figures import figure_table, figure_text
@@ -123,7 +122,7 @@ def _fit_boosting(pairs: LabelledPairs) -> PairScorer:
     statistics = TokenStatistics.count(
         pair_tokens(record) for pair in pairs.sides for record in pair
     )
-    names, features = feature_matrix(pairs.sides, statistics, pairs.cosines)
+    names, features = describe_pairs(pairs.sides, statistics, pairs.cosines)
     return PairScorer.fit(features, pairs.labels, names, statistics)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +22,8 @@ from twinshelf.training.pairs.records import PairRecord
 from twinshelf.training.pairs.statistics import TokenStatistics
 
 Floats = npt.NDArray[np.float64]
+# Of fewer pairs a process is started for nothing.
+_PAIRS_OF_A_PROCESS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,25 @@ def best_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple
     best = int(f1[:-1].argmax())
     below = thresholds[best - 1] if best else 0.0
     return float((thresholds[best] + below) / 2), float(f1[best])
+
+
+def describe_pairs(
+    pairs: Sequence[tuple[PairRecord, PairRecord]],
+    statistics: TokenStatistics,
+    cosines: Sequence[Cosines] | None = None,
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """Does what `feature_matrix` does, of many pairs by all cores."""
+    process_count = min(joblib.cpu_count(), len(pairs) // _PAIRS_OF_A_PROCESS)
+    if process_count < 2:
+        return feature_matrix(pairs, statistics, cosines)
+    bounds = np.linspace(0, len(pairs), process_count + 1).astype(int).tolist()
+    described = joblib.Parallel(n_jobs=process_count)(
+        joblib.delayed(feature_matrix)(
+            pairs[first:end], statistics, None if cosines is None else cosines[first:end]
+        )
+        for first, end in pairwise(bounds)
+    )
+    return described[0][0], np.concatenate([features for _, features in described])
 
 
 def untrained_model(
@@ -139,7 +161,7 @@ class PairScorer:
         cosines: Sequence[Cosines] | None = None,
     ) -> Floats:
         """Returns the probability, 0 to 1, that each pair is the same product."""
-        return self.score_features(self.select(*feature_matrix(pairs, self.statistics, cosines)))
+        return self.score_features(self.select(*describe_pairs(pairs, self.statistics, cosines)))
 
     def select(
         self, names: Sequence[str], features: npt.NDArray[np.float32]

@@ -68,6 +68,10 @@ class TokenStatistics:
         rarities = [math.log((1 + document_count) / (1 + df)) + 1.0 for df in frequencies.tolist()]
         self._rarities = _Rarities([rarities[row] for row in row_of.tolist()])
 
+    def __reduce__(self) -> tuple[type[TokenStatistics], tuple[npt.NDArray[np.uint32], int]]:
+        """Travels to other processes without what it has looked up."""
+        return type(self), (self._document_frequency, self._document_count)
+
     @classmethod
     def count(cls, documents: Iterable[Iterable[str]]) -> Self:
         """Counts the documents, each given by its tokens."""

@@ -10,9 +10,15 @@ from sklearn.metrics import f1_score
 
 from tests.training.pairs.made_pairs import make_pairs
 from twinshelf.training.catalogues.product import Pair, Product
+from twinshelf.training.pairs import scorer as scorer_module
 from twinshelf.training.pairs.features import Cosines, feature_matrix
 from twinshelf.training.pairs.read_record import pair_tokens
-from twinshelf.training.pairs.scorer import PairScorer, best_threshold, untrained_model
+from twinshelf.training.pairs.scorer import (
+    PairScorer,
+    best_threshold,
+    describe_pairs,
+    untrained_model,
+)
 from twinshelf.training.pairs.statistics import TokenStatistics
 
 
@@ -43,6 +49,20 @@ def fit(
 @pytest.fixture(scope="module")
 def scorer() -> PairScorer:
     return fit(make_pairs(150, seed=1))
+
+
+@pytest.mark.slow
+def test_all_cores_describe_pairs_as_one_does(
+    scorer: PairScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = make_pairs(61, seed=4)
+    cosines = [Cosines(text=number / 61) for number in range(61)]
+    expected = feature_matrix(sides(pairs), scorer.statistics, cosines)
+    monkeypatch.setattr(scorer_module, "_PAIRS_OF_A_PROCESS", 20)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    names, features = describe_pairs(sides(pairs), scorer.statistics, cosines)
+    assert names == expected[0]
+    np.testing.assert_array_equal(features, expected[1])
 
 
 @pytest.mark.slow
