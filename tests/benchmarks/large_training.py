@@ -4,6 +4,7 @@ Memory is what belongs to the process alone; mapped files count as the system's,
 pages back when it needs them.
 
 python -m tests.benchmarks.large_training --rows 100000 1000000 --train-s 60
+python -m tests.benchmarks.large_training --rows 10000000 --prepared --train-s 420
 """
 
 from __future__ import annotations
@@ -14,18 +15,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from twinshelf.training.catalogues.product import Product
-from twinshelf.training.catalogues.table import write_table
+from twinshelf.training.catalogues.table import COLUMNS, SCHEMA
 
 GROUP_SIZE = 4
 WORD_COUNT = 20_000
+LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+WORDS = pa.array(["".join(np.random.default_rng(n).choice(LETTERS, 6)) for n in range(WORD_COUNT)])
+ROWS_AT_ONCE = 100_000
+SEARCHED_COUNT = 2000
 LOOK_S = 0.2
 MIB = 1024 * 1024
 SMALL_TOWERS = (
@@ -47,22 +55,42 @@ class Cost(NamedTuple):
     peak_mib: float
 
 
-def draw_offers(count: int) -> Iterator[Product]:
-    """Draws offers of titles and descriptions, four a group, lazily."""
-    generator = np.random.default_rng(0)
-    letters = list("abcdefghijklmnopqrstuvwxyz")
-    words = ["".join(generator.choice(letters, 6)) for _ in range(WORD_COUNT)]
-    for number in range(count):
-        if number % GROUP_SIZE == 0:
-            title = [words[i] for i in generator.integers(WORD_COUNT, size=8)]
-            text = " ".join(words[i] for i in generator.integers(WORD_COUNT, size=60))
-        yield Product(
-            product_id=f"offer {number}",
-            title=" ".join(title[number % GROUP_SIZE :]),
-            description=text,
-            category=f"c{number % 1000}",
-            group=f"product {number // GROUP_SIZE}",
-        )
+def write_offers(path: Path, first: int, count: int) -> None:
+    """Writes offers of titles and descriptions, four a group, as a table of our own."""
+    path.parent.mkdir(exist_ok=True)
+    with pq.ParquetWriter(path, SCHEMA) as writer:
+        for start in range(first, first + count, ROWS_AT_ONCE):
+            row_count = min(ROWS_AT_ONCE, first + count - start)
+            writer.write_table(draw_offers(start, row_count))
+
+
+def draw_offers(first: int, count: int) -> pa.Table:
+    """Draws offers by the numbers of their rows; the same come out the same."""
+    generator = np.random.default_rng((0, first))
+    places = np.arange(first, first + count)
+    groups, place_in_groups = np.unique(places // GROUP_SIZE, return_inverse=True)
+
+    def texts(row_count: int, word_count: int) -> pa.Array:
+        """Returns texts of words that are drawn."""
+        drawn = generator.integers(WORD_COUNT, size=(word_count, row_count))
+        return pc.binary_join_element_wise(*map(WORDS.take, map(pa.array, drawn)), " ")
+
+    def named(name: str, numbers: npt.NDArray[np.int64]) -> pa.Array:
+        """Returns a name before each number."""
+        return pc.binary_join_element_wise(name, pa.array(numbers).cast(pa.string()), " ")
+
+    nothing = pa.array([""]).take(pa.array(np.zeros(count, np.int64)))
+    columns = dict.fromkeys(COLUMNS, nothing) | {
+        "product_id": named("offer", places),
+        "title": pc.binary_join_element_wise(
+            texts(len(groups), 5).take(pa.array(place_in_groups)), texts(count, 2), " "
+        ),
+        "description": texts(len(groups), 60).take(pa.array(place_in_groups)),
+        "category": named("category", places % 1000),
+        "price": pa.nulls(count, pa.float64()),
+        "group": named("product", groups[place_in_groups]),
+    }
+    return pa.table(columns).cast(SCHEMA)
 
 
 def measure(command: Sequence[str], most_s: float | None = None) -> Cost:
@@ -97,22 +125,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Prepare a table of N offers and train small towers on it.",
     )
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--prepared", action="store_true", help="draw what `make data` would write")
     parser.add_argument("--train-s", type=float, help="stop training after so many seconds")
     options = parser.parse_args(arguments)
     for count in options.rows:
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_table(folder / "offers.parquet", draw_offers(count))
-            size = (folder / "offers.parquet").stat().st_size / MIB
-            data = ("--data", str(folder / "offers.parquet"), "--out", str(folder / "data"))
-            prepared = measure(["twinshelf.training.catalogues.prepare", *data])
+            folder, said = Path(name), f"{count} rows, "
+            if options.prepared:
+                for table, first, row_count in (
+                    ("train", 0, count),
+                    ("queries", count, SEARCHED_COUNT // 4),
+                    ("gallery", count, SEARCHED_COUNT),
+                ):
+                    write_offers(folder / "data" / f"{table}.parquet", first, row_count)
+            else:
+                source = folder / "offers.parquet"
+                write_offers(source, 0, count)
+                data = ("--data", str(source), "--out", str(folder / "data"))
+                prepared = measure(["twinshelf.training.catalogues.prepare", *data])
+                said += f"prepared in {prepared.time_s:.0f} s and {prepared.peak_mib:.0f} MiB, "
+            size_mib = (folder / "data" / "train.parquet").stat().st_size / MIB
             places = (f"--data.folder={folder / 'data'}", f"--output={folder / 'run'}")
             trained = measure(
                 ["twinshelf.training.train", *places, *SMALL_TOWERS], most_s=options.train_s
             )
         sys.stdout.write(
-            f"{count} rows, {size:.0f} MiB of Parquet: prepared in {prepared.time_s:.0f} s and "
-            f"{prepared.peak_mib:.0f} MiB, trained for {trained.time_s:.0f} s in "
+            f"{said}trained on {size_mib:.0f} MiB of Parquet for {trained.time_s:.0f} s in "
             f"{trained.peak_mib:.0f} MiB\n"
         )
         sys.stdout.flush()
