@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_photos_and_titles_of_every_kind_are_timed(run: Path, tmp_path: Path) -> None:
-    assert preprocessing.main(["--run", str(run), "--sides", "64", "--output", str(tmp_path)]) == 0
+    assert preprocessing.main(["--run", str(run), "--sides", "48", "--output", str(tmp_path)]) == 0
     tables = json.loads((tmp_path / "preprocessing.json").read_text())["tables"]
     photos, titles = tables["photos, one thread"], tables["titles, one thread"]
     assert [row["format"] for row in photos] == list(FORMATS)
@@ -43,4 +43,4 @@ def test_other_pixels_than_the_plain_ones_are_not_timed(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preprocessing, "MOST_PIXEL_DIFFERENCE", -1.0)
-    assert preprocessing.main(["--run", str(run), "--sides", "64", "--output", str(tmp_path)]) == 1
+    assert preprocessing.main(["--run", str(run), "--sides", "48", "--output", str(tmp_path)]) == 1
