@@ -111,6 +111,15 @@ def load(
             "milvus://host:port/name.",
         ),
     ] = ".cache/catalogue",
+    import_folder: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="Fill a catalogue on Milvus that never held a product by Milvus' bulk import, "
+            "which is quicker, while no server has it open: by a folder that Milvus itself reads, "
+            "a path or s3://bucket/prefix (default: write them).",
+        ),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Bring embedded products into a catalogue, without embedding them again.
@@ -123,9 +132,16 @@ def load(
     from twinshelf.client.commands.output import make_console
     from twinshelf.client.commands.row_progress import RowProgress
     from twinshelf.server.bulk.embedded_folder import read_contract, read_outputs
-    from twinshelf.server.bulk.loading import load_outputs
+    from twinshelf.server.bulk.loading import import_outputs, load_outputs
+    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
+    from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 
     with _told_in_a_sentence():
+        importing = ImportFolder.parse(import_folder) if import_folder else None
+        if importing and not _is_on_server(catalogue):
+            raise ValueError(
+                f"--import-folder is for --catalogue milvus://host:port/name, got {catalogue}"
+            )
         contract = read_contract(folder)
         outputs = read_outputs(folder, contract)
         row_count = sum(whole.embedded_count for whole in outputs.values())
@@ -134,7 +150,11 @@ def load(
             """Loads into the catalogue."""
             async with _opened(catalogue) as opened:
                 with RowProgress(make_console(sys.stderr), folder.name, row_count) as progress:
-                    report = await load_outputs(outputs, contract, opened, progress.advance)
+                    told = progress.advance
+                    if importing and isinstance(opened, MilvusCatalogue):
+                        report = await import_outputs(outputs, contract, opened, importing, told)
+                    else:
+                        report = await load_outputs(outputs, contract, opened, told)
                 await opened.snapshot()
                 return report
 
@@ -200,6 +220,13 @@ def _tell(report: IndexReport, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
+def _is_on_server(place: str) -> bool:
+    from twinshelf.server.catalogue.milvus.address import MilvusAddress
+
+    address = MilvusAddress.parse(place)
+    return address is not None and not address.is_lite
+
+
 @asynccontextmanager
 async def _opened(place: str, *, is_made: bool = True) -> AsyncIterator[Catalogue]:
     """Opens a catalogue, made if new unless it must be there, and closes it in the end."""
@@ -225,11 +252,12 @@ async def _opened(place: str, *, is_made: bool = True) -> AsyncIterator[Catalogu
 def _told_in_a_sentence() -> Iterator[None]:
     """Ends the command with a sentence and a status where the encoder or the catalogue fails."""
     from twinshelf.server.bulk.workers import WorkerDiedError
+    from twinshelf.server.catalogue.milvus.import_task import BulkImportError
     from twinshelf.server.catalogue.rows.schema import CatalogueFileError
     from twinshelf.server.errors import TwinshelfError
 
     try:
         yield
-    except (TwinshelfError, WorkerDiedError, CatalogueFileError) as error:
+    except (TwinshelfError, WorkerDiedError, CatalogueFileError, BulkImportError) as error:
         complain(str(error))
         raise typer.Exit(FAILED) from None

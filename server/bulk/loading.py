@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,8 @@ from twinshelf.client.files.seen_identifiers import SeenIdentifiers
 from twinshelf.server.bulk.embedded_folder import WholeOutput, enumerate_parts
 from twinshelf.server.bulk.embedded_table import read_products
 from twinshelf.server.catalogue.catalogue import Catalogue
+from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
+from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.product_record import EmbeddedProduct, NewProduct
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import stored_vector
@@ -53,6 +56,52 @@ async def load_outputs(
         EncoderMismatchError: If the products of the catalogue are of another encoder.
         TwinshelfError: If the catalogue fails.
     """
+    await _use_encoder(contract, catalogue)
+    report = IndexReport()
+    with closing(_batches(outputs, contract, report)) as batches:
+        for products in batches:
+            await _store(products, contract, catalogue, report)
+            for _ in products:
+                advance()
+    return report
+
+
+async def import_outputs(
+    outputs: Mapping[Path, WholeOutput],
+    contract: EncoderContract,
+    catalogue: MilvusCatalogue,
+    folder: ImportFolder,
+    advance: Callable[[], None],
+) -> IndexReport:
+    """Has Milvus import embedded products into a catalogue that never held one.
+
+    Args:
+        outputs: Folders of parts, and what they hold.
+        contract: That of the encoder which embedded them.
+        catalogue: Where to.
+        folder: One that Milvus reads.
+        advance: Called for every product.
+
+    Raises:
+        BulkImportError: If the catalogue holds products, or Milvus fails.
+        EncoderMismatchError: If the products of the catalogue are of another encoder.
+        TwinshelfError: If the catalogue fails.
+    """
+    await _use_encoder(contract, catalogue)
+    report = IndexReport()
+
+    def told(batches: Iterable[list[NewProduct]]) -> Iterator[list[NewProduct]]:
+        for products in batches:
+            yield products
+            for _ in products:
+                advance()
+
+    with closing(_batches(outputs, contract, report)) as batches:
+        report.stored_count = await catalogue.import_products(told(batches), folder)
+    return report
+
+
+async def _use_encoder(contract: EncoderContract, catalogue: Catalogue) -> None:
     current = catalogue.encoders.current
     if current not in (None, contract.digest) and catalogue.product_count:
         raise EncoderMismatchError(
@@ -60,22 +109,23 @@ async def load_outputs(
             f"{contract.digest}; embed them by that version, or load them into another catalogue"
         )
     await catalogue.use_encoder(contract)
-    report = IndexReport()
+
+
+def _batches(
+    outputs: Mapping[Path, WholeOutput], contract: EncoderContract, report: IndexReport
+) -> Generator[list[NewProduct]]:
+    """Yields all products, a batch at a time; repeated ones are reported."""
     seen = SeenIdentifiers()
     try:
         for output, whole in outputs.items():
             if failed_count := whole.row_count - whole.embedded_count:
                 report.findings.append(f"{count_of(failed_count, 'row')} of {output} not embedded")
-            for products in _batches(output, contract, report, seen):
-                await _store(products, contract, catalogue, report)
-                for _ in products:
-                    advance()
+            yield from _output_batches(output, contract, report, seen)
     finally:
         seen.close()
-    return report
 
 
-def _batches(
+def _output_batches(
     output: Path, contract: EncoderContract, report: IndexReport, seen: SeenIdentifiers
 ) -> Iterator[list[NewProduct]]:
     """Yields the products of an output, a batch at a time; repeated ones are reported."""

@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Literal
 
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.milvus.import_task import BulkImportError, ImportTask
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.errors import CatalogueUnavailableError
 
@@ -145,6 +146,12 @@ class MilvusConnection:
                 f"{self._replica_count} are asked for: give ?replicas={count}, or release it "
                 "in Milvus first"
             )
+
+    def fields(self, collection: str) -> list[Row]:
+        """Returns the fields of a collection, each with its name and type."""
+        with self._calling():
+            found = self._client.describe_collection(collection, timeout=SLOW_TIMEOUT_S)
+        return list(found["fields"])
 
     def has_rows(self, collection: str) -> bool:
         """Tells whether rows were ever stored, whatever query nodes show of them."""
@@ -282,6 +289,32 @@ class MilvusConnection:
     def wait_until_seen(self, collection: str) -> None:
         """Waits until what this server has written is seen by whoever asks with any level."""
         self.query(collection, 'key == ""', ["key"], level="Session", limit=1)
+
+    # Imports.
+
+    def begin_import(self, collection: str, path: str) -> int:
+        """Has Milvus import the rows of a file; returns the number of the task.
+
+        Raises:
+            BulkImportError: If Milvus refuses it.
+        """
+        call = self._client._get_connection().do_bulk_insert
+        try:
+            return int(call(collection, "", [path], timeout=SLOW_TIMEOUT_S))
+        except self._pymilvus.MilvusException as error:
+            raise BulkImportError(f"Milvus does not import {path}: {error.message}") from error
+
+    def import_task(self, number: int) -> ImportTask:
+        """Returns what has become of an import."""
+        with self._calling():
+            call = self._client._get_connection().get_bulk_insert_state
+            return ImportTask.of(call(number, timeout=SLOW_TIMEOUT_S))
+
+    def import_tasks(self, collection: str) -> list[ImportTask]:
+        """Returns the imports into a collection that Milvus remembers."""
+        with self._calling():
+            call = self._client._get_connection().list_bulk_insert_tasks
+            return list(map(ImportTask.of, call(0, collection, timeout=SLOW_TIMEOUT_S)))
 
     # Time.
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
 from twinshelf.server.catalogue.change_feed import ChangeFeed
@@ -52,6 +52,9 @@ from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.errors import EncoderUnavailableError, TwinshelfError
+
+if TYPE_CHECKING:
+    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 
 _WATCHER_THREADS: Final = 4
 Values = ParamSpec("Values")
@@ -165,6 +168,35 @@ class MilvusCatalogue:
         result = await self._writes.submit(product)
         assert isinstance(result, Stored)
         return result
+
+    async def import_products(
+        self, batches: Iterable[Sequence[NewProduct]], folder: ImportFolder
+    ) -> int:
+        """Fills a catalogue that never held a product, by Milvus' own import; see `BulkImport`.
+
+        No server may serve the catalogue meanwhile.
+
+        Args:
+            batches: Products, each of another identifier, with vectors of the serving encoder.
+            folder: One that Milvus reads.
+
+        Returns:
+            How many products were imported.
+
+        Raises:
+            BulkImportError: If it holds products, or Milvus fails.
+        """
+        from twinshelf.server.catalogue.milvus.bulk_import import BulkImport
+
+        state, count = self._stored.read_state("Strong"), 0
+        with folder.own_part() as part:
+            rows = BulkImport(self._connection, self._collections, state, part)
+            for products in batches:
+                await rows.add(products)
+                count += len(products)
+            await rows.finish()
+        await self._refreshed()
+        return count
 
     async def delete(self, product_ids: Sequence[str]) -> Deleted:
         """Removes products; see `Catalogue`."""

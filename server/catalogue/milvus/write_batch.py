@@ -170,13 +170,25 @@ class WriteBatch:
         keys = self._changed & {product_key(product_id) for product_id in product_ids}
         return {key: self._rows[key] for key in keys}
 
+    def vector_rows(self) -> dict[int, list[Row]]:
+        """Returns the rows of vectors that the batch adds, by what stands for their encoder."""
+        return {number: list(rows.values()) for number, rows in self._added.items() if rows}
+
+    def product_rows(self) -> list[Row]:
+        """Returns the rows that the batch puts in the place of those of their products."""
+        return [self._rows[key].to_row() for key in self._changed]
+
+    def thumbnail_rows(self) -> list[Row]:
+        """Returns the rows of the thumbnails that the batch writes."""
+        texts = {k: base64.b64encode(jpeg).decode() for k, jpeg in self._thumbnails.items() if jpeg}
+        return [{"key": k, "jpeg": chunks_of(text), ANCHOR: NO_ANCHOR} for k, text in texts.items()]
+
     def commit(self) -> None:
         """Makes the writes, and waits until every search of this server sees them."""
         call = self._connection
-        for made_number, added in self._added.items():
-            call.upsert(self._collections.vectors(made_number), list(added.values()))
-        changed = [self._rows[key].to_row() for key in self._changed]
-        for message in messages_of(changed):
+        for made_number, added in self.vector_rows().items():
+            call.upsert(self._collections.vectors(made_number), added)
+        for message in messages_of(self.product_rows()):
             if time.monotonic() - self._begun_s > LONGEST_STEP_S:
                 raise CatalogueUnavailableError("Milvus is too slow just now; repeat the request")
             call.upsert(self._collections.products, message, timeout_s=LONGEST_STEP_S)
@@ -187,16 +199,12 @@ class WriteBatch:
             call.wait_until_seen(collection)
 
     def _write_thumbnails(self) -> None:
-        kept = {key: jpeg for key, jpeg in self._thumbnails.items() if jpeg}
         if not self._thumbnails or not self._collections.has_thumbnails():
             return
         collection = self._collections.thumbnails
-        texts = {key: base64.b64encode(jpeg).decode() for key, jpeg in kept.items()}
-        self._connection.upsert(
-            collection,
-            [{"key": k, "jpeg": chunks_of(text), ANCHOR: NO_ANCHOR} for k, text in texts.items()],
-        )
-        self._connection.delete(collection, list(self._thumbnails.keys() - kept.keys()))
+        self._connection.upsert(collection, self.thumbnail_rows())
+        removed = [key for key, jpeg in self._thumbnails.items() if not jpeg]
+        self._connection.delete(collection, removed)
         self._connection.wait_until_seen(collection)
 
     def _written(self) -> set[str]:
