@@ -21,6 +21,7 @@ from twinshelf.client.commands.options import FAILED, FileOptions, JsonOption, c
 if TYPE_CHECKING:
     from twinshelf.client.commands.index_command import IndexReport
     from twinshelf.server.catalogue.catalogue import Catalogue
+    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 
 # Each waits for a server elsewhere.
 _MILVUS_READERS = 8
@@ -129,37 +130,46 @@ def load(
     """
     import asyncio
 
+    with _told_in_a_sentence():
+        importing = _import_folder(import_folder, catalogue) if import_folder else None
+        report = asyncio.run(_load(folder, catalogue, importing))
+    _tell(report, as_json=json)
+
+
+async def _load(folder: Path, place: str, importing: ImportFolder | None) -> IndexReport:
     from twinshelf.client.commands.output import make_console
     from twinshelf.client.commands.row_progress import RowProgress
     from twinshelf.server.bulk.embedded_folder import read_contract, read_outputs
     from twinshelf.server.bulk.loading import import_outputs, load_outputs
-    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
     from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 
-    with _told_in_a_sentence():
-        importing = ImportFolder.parse(import_folder) if import_folder else None
-        if importing and not _is_on_server(catalogue):
-            raise ValueError(
-                f"--import-folder is for --catalogue milvus://host:port/name, got {catalogue}"
-            )
-        contract = read_contract(folder)
-        outputs = read_outputs(folder, contract)
-        row_count = sum(whole.embedded_count for whole in outputs.values())
+    contract = read_contract(folder)
+    outputs = read_outputs(folder, contract)
+    row_count = sum(whole.embedded_count for whole in outputs.values())
+    async with _opened(place) as catalogue:
+        with RowProgress(make_console(sys.stderr), folder.name, row_count) as progress:
+            told = progress.advance
+            if importing and isinstance(catalogue, MilvusCatalogue):
+                report = await import_outputs(outputs, contract, catalogue, importing, told)
+            else:
+                report = await load_outputs(outputs, contract, catalogue, told)
+        await catalogue.snapshot()
+    return report
 
-        async def run() -> IndexReport:
-            """Loads into the catalogue."""
-            async with _opened(catalogue) as opened:
-                with RowProgress(make_console(sys.stderr), folder.name, row_count) as progress:
-                    told = progress.advance
-                    if importing and isinstance(opened, MilvusCatalogue):
-                        report = await import_outputs(outputs, contract, opened, importing, told)
-                    else:
-                        report = await load_outputs(outputs, contract, opened, told)
-                await opened.snapshot()
-                return report
 
-        report = asyncio.run(run())
-    _tell(report, as_json=json)
+def _import_folder(text: str, place: str) -> ImportFolder:
+    """Reads the folder by which a catalogue is to be filled.
+
+    Raises:
+        ValueError: If it is none, or the catalogue is not one that imports.
+    """
+    from twinshelf.server.catalogue.milvus.address import MilvusAddress
+    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
+
+    address = MilvusAddress.parse(place)
+    if address is None or address.is_lite:
+        raise ValueError(f"--import-folder needs --catalogue milvus://host:port/name, got {place}")
+    return ImportFolder.parse(text)
 
 
 def unload(
@@ -218,13 +228,6 @@ def _tell(report: IndexReport, *, as_json: bool) -> None:
         print_report(report, make_console(sys.stdout))
     if report.failures:
         raise typer.Exit(FAILED)
-
-
-def _is_on_server(place: str) -> bool:
-    from twinshelf.server.catalogue.milvus.address import MilvusAddress
-
-    address = MilvusAddress.parse(place)
-    return address is not None and not address.is_lite
 
 
 @asynccontextmanager

@@ -139,18 +139,24 @@ class BulkImport:
         Raises:
             BulkImportError: If Milvus fails.
         """
-        products = self._targets.pop(self._collections.products, None)
-        for target in self._targets.values():
-            if path := target.files.close():
-                await self._read(target.collection, path)
-        await self._settle(self._targets.values())
+        products = self._targets.get(self._collections.products)
         if products is None:
             return
+        others = [target for target in self._targets.values() if target is not products]
+        for target in others:
+            if path := target.files.close():
+                await self._read(target.collection, path)
+        await self._settle(others)
         if path := products.files.close():
             self._waiting.append(path)
         for path in self._waiting:
             await self._read(products.collection, path)
         await self._settle([products])
+
+    def close(self) -> None:
+        """Ends the files that are being written, so that they can be removed."""
+        for target in self._targets.values():
+            target.files.close()
 
     def _check_empty(self) -> None:
         """An import does not replace rows of the same key; not even notes of deletions."""

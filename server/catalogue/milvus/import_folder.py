@@ -16,12 +16,10 @@ from pyarrow import fs
 
 from twinshelf.server.catalogue.milvus.connection import Row
 
-# Milvus reads one file at a time into memory, whole or in pieces, by its version.
+# Older servers read a whole file into memory.
 _MOST_ROWS: Final = 50_000
 _MOST_BYTES: Final = 256 << 20
-# Those in whose paths the bucket comes first; Milvus knows it, and is told the rest.
-_BUCKETS: Final = frozenset({"s3", "gcs"})
-_LOCAL: Final = "local"
+_SCHEMES: Final = frozenset({"file", "s3", "gs"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +41,15 @@ class ImportFolder:
         Raises:
             ValueError: If it is neither, or of a kind that Milvus does not read.
         """
-        place = text if "://" in text else str(Path(text).absolute())
+        scheme, mark, _ = text.partition("://")
+        if mark and scheme not in _SCHEMES:
+            raise ValueError(f"--import-folder must be a path, s3:// or gs://, got {text}")
         try:
-            files, path = fs.FileSystem.from_uri(place)
+            files, path = fs.FileSystem.from_uri(text if mark else str(Path(text).absolute()))
         except (ValueError, OSError) as error:
             raise ValueError(f"--import-folder {text} cannot be used: {error}") from None
-        if files.type_name not in {*_BUCKETS, _LOCAL}:
-            raise ValueError(
-                f"--import-folder must be a path, s3:// or gs://, got {files.type_name} ({text})"
-            )
+        if not path:
+            raise ValueError(f"--import-folder {text} names no bucket")
         return cls(files=files, path=path.rstrip("/"))
 
     @contextmanager
@@ -66,7 +64,8 @@ class ImportFolder:
 
     def seen_by_milvus(self, path: str) -> str:
         """Returns how Milvus calls a file of the folder."""
-        return path if self.files.type_name == _LOCAL else path.partition("/")[2]
+        # A store of objects has the bucket first, which Milvus knows.
+        return path if self.files.type_name == "local" else path.partition("/")[2]
 
 
 class RowFiles:

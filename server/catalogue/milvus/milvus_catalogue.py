@@ -13,7 +13,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
@@ -190,11 +190,11 @@ class MilvusCatalogue:
 
         state, count = self._stored.read_state("Strong"), 0
         with folder.own_part() as part:
-            rows = BulkImport(self._connection, self._collections, state, part)
-            for products in batches:
-                await rows.add(products)
-                count += len(products)
-            await rows.finish()
+            with closing(BulkImport(self._connection, self._collections, state, part)) as rows:
+                for products in batches:
+                    await rows.add(products)
+                    count += len(products)
+                await rows.finish()
         await self._refreshed()
         return count
 

@@ -74,6 +74,26 @@ def test_the_folder_of_no_run_is_refused(
     assert "twinshelf embed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("catalogue", "imports", "reason"),
+    [
+        ("catalogue", "imports", "needs --catalogue milvus://"),
+        ("milvus-lite:///tmp/catalogue.db", "imports", "needs --catalogue milvus://"),
+        ("milvus://127.0.0.1:1/shop", "hdfs://host/imports", "must be a path"),
+    ],
+)
+def test_an_import_that_cannot_be_is_refused(
+    catalogue: str,
+    imports: str,
+    reason: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--catalogue", catalogue, "--import-folder", imports]
+    assert main(["load", str(tmp_path), *options]) == UNUSABLE_INPUT
+    assert reason in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["embed", "load", "unload"])
 def test_help_imports_nothing_heavy(command: str) -> None:
