@@ -106,6 +106,7 @@ class BulkImport:
         Raises:
             BulkImportError: If Milvus fails.
         """
+        await asyncio.sleep(0)  # whoever interrupts need not wait for a whole file
         if not products:
             return
         batch = WriteBatch(

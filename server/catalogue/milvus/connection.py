@@ -147,10 +147,10 @@ class MilvusConnection:
                 "in Milvus first"
             )
 
-    def fields(self, collection: str) -> Sequence[Row]:
+    def fields(self, collection: str) -> list[Row]:
         """Returns the fields of a collection, each with its name and type."""
         with self._calling():
-            return self._client.describe_collection(collection, timeout=SLOW_TIMEOUT_S)["fields"]
+            return list(self._client.describe_collection(collection, CALL_TIMEOUT_S)["fields"])
 
     def has_rows(self, collection: str) -> bool:
         """Tells whether rows were ever stored, whatever query nodes show of them."""
