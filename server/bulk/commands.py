@@ -20,8 +20,8 @@ from twinshelf.client.commands.options import FAILED, FileOptions, JsonOption, c
 
 if TYPE_CHECKING:
     from twinshelf.client.commands.index_command import IndexReport
+    from twinshelf.server.bulk.import_folder import ImportFolder
     from twinshelf.server.catalogue.catalogue import Catalogue
-    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 
 # Each waits for a server elsewhere.
 _MILVUS_READERS = 8
@@ -163,8 +163,8 @@ def _import_folder(text: str, place: str) -> ImportFolder:
     Raises:
         ValueError: If it is none, or the catalogue is not one that imports.
     """
+    from twinshelf.server.bulk.import_folder import ImportFolder
     from twinshelf.server.catalogue.milvus.address import MilvusAddress
-    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 
     address = MilvusAddress.parse(place)
     if address is None or address.is_lite:

@@ -17,8 +17,8 @@ from twinshelf.client.files.findings import count_of
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
 from twinshelf.server.bulk.embedded_folder import WholeOutput, enumerate_parts
 from twinshelf.server.bulk.embedded_table import read_products
+from twinshelf.server.bulk.import_folder import ImportFolder
 from twinshelf.server.catalogue.catalogue import Catalogue
-from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.catalogue.product_record import EmbeddedProduct, NewProduct
 from twinshelf.server.encoders.contract import EncoderContract

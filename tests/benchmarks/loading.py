@@ -24,10 +24,10 @@ from tests.benchmarks.report import FOLDER, AnswersDifferError, Report, Row
 from tests.milvus.local_server import LocalServer
 from twinshelf.server.bulk.embedded_folder import EmbeddedOutput, WholeOutput, read_outputs
 from twinshelf.server.bulk.embedded_table import EmbeddedRow, make_table
+from twinshelf.server.bulk.import_folder import ImportFolder
 from twinshelf.server.bulk.loading import import_outputs, load_outputs
 from twinshelf.server.bulk.product_batch import PART_ROWS
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
-from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 from twinshelf.server.catalogue.milvus.milvus_catalogue import MilvusCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
 

@@ -10,8 +10,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol, Self
 
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import (
@@ -19,7 +20,6 @@ from twinshelf.server.catalogue.milvus.connection import (
     MilvusConnection,
     Row,
 )
-from twinshelf.server.catalogue.milvus.import_folder import ImportFolder, RowFiles, arrow_schema
 from twinshelf.server.catalogue.milvus.import_task import BulkImportError
 from twinshelf.server.catalogue.milvus.product_rows import DELETION, PRODUCT
 from twinshelf.server.catalogue.milvus.state import CatalogueState
@@ -33,6 +33,38 @@ _LOOK_INTERVAL_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 600.0
 _PAGE: Final = 1000
 _ANY_KEY: Final = 'key > ""'
+
+
+class RowFiles(Protocol):
+    """Rows of one collection, written into one file after the other."""
+
+    def add(self, rows: Sequence[Row]) -> str | None:
+        """Writes rows; returns the path of the file once it is full, and so has been closed."""
+
+    def close(self) -> str | None:
+        """Closes the file that is being written; returns its path, or None without one."""
+
+
+class RowFolder(Protocol):
+    """A folder of files that Milvus reads; servers do without what writes them."""
+
+    def own_part(self) -> AbstractContextManager[Self]:
+        """Makes a folder within, for one run, and removes it with all that lies there."""
+
+    def row_files(self, name: str, fields: Sequence[Row], types: Any) -> RowFiles:
+        """Returns what takes the rows of a collection.
+
+        Args:
+            name: That of the collection, with which the names of the files begin.
+            fields: Its fields, as Milvus describes them.
+            types: The types of fields that Milvus knows.
+        """
+
+    def seen_by_milvus(self, path: str) -> str:
+        """Returns how Milvus calls a file of the folder."""
+
+    def remove(self, path: str) -> None:
+        """Removes a file."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +107,7 @@ class BulkImport:
         connection: MilvusConnection,
         collections: Collections,
         state: CatalogueState,
-        folder: ImportFolder,
+        folder: RowFolder,
     ) -> None:
         """Begins without a product.
 
@@ -188,8 +220,8 @@ class BulkImport:
         """Writes rows into a file; returns the path of one that is full."""
         target = self._targets.get(collection)
         if target is None:
-            schema = arrow_schema(self._connection.fields(collection), self._connection.types)
-            files = RowFiles(self._folder, collection, schema)
+            fields = self._connection.fields(collection)
+            files = self._folder.row_files(collection, fields, self._connection.types)
             target = _Target(collection=collection, condition=condition, files=files)
             self._targets[collection] = target
         target.row_count += len(rows)
@@ -211,7 +243,7 @@ class BulkImport:
                     f"Milvus failed to import into {reading.collection}: {task.reason}"
                 )
             await asyncio.sleep(_LOOK_INTERVAL_S)
-        self._folder.files.delete_file(reading.path)
+        self._folder.remove(reading.path)
 
     async def _settle(self, targets: Iterable[_Target]) -> None:
         """Waits until Milvus has read all, and queries show it: that is some seconds later."""

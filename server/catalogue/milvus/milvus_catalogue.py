@@ -14,7 +14,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from twinshelf.server.catalogue.catalogue import CatalogueStats, SnapshotReport
 from twinshelf.server.catalogue.change_feed import ChangeFeed
@@ -22,6 +22,7 @@ from twinshelf.server.catalogue.groups.catalogue_groups import CatalogueGroups
 from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.groups.grouping import Grouping
 from twinshelf.server.catalogue.milvus.address import MilvusAddress
+from twinshelf.server.catalogue.milvus.bulk_import import BulkImport, RowFolder
 from twinshelf.server.catalogue.milvus.changes import ChangeWindow
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import (
@@ -52,9 +53,6 @@ from twinshelf.server.catalogue.write_queue import WriteQueue
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.errors import EncoderUnavailableError, TwinshelfError
-
-if TYPE_CHECKING:
-    from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 
 _WATCHER_THREADS: Final = 4
 Values = ParamSpec("Values")
@@ -170,7 +168,7 @@ class MilvusCatalogue:
         return result
 
     async def import_products(
-        self, batches: Iterable[Sequence[NewProduct]], folder: ImportFolder
+        self, batches: Iterable[Sequence[NewProduct]], folder: RowFolder
     ) -> int:
         """Fills a catalogue that never held a product, by Milvus' own import; see `BulkImport`.
 
@@ -186,8 +184,6 @@ class MilvusCatalogue:
         Raises:
             BulkImportError: If it holds products, or Milvus fails.
         """
-        from twinshelf.server.catalogue.milvus.bulk_import import BulkImport
-
         state, count = self._stored.read_state("Strong"), 0
         with folder.own_part() as part:
             with closing(BulkImport(self._connection, self._collections, state, part)) as rows:

@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
-from twinshelf.server.catalogue.milvus import bulk_import, import_folder
+from twinshelf.server.bulk import import_folder
+from twinshelf.server.bulk.import_folder import ImportFolder
+from twinshelf.server.catalogue.milvus import bulk_import
 from twinshelf.server.catalogue.milvus.bulk_import import BulkImport
 from twinshelf.server.catalogue.milvus.collections import Collections
 from twinshelf.server.catalogue.milvus.connection import MilvusConnection, Row
-from twinshelf.server.catalogue.milvus.import_folder import ImportFolder
 from twinshelf.server.catalogue.milvus.import_task import BulkImportError, ImportTask
 from twinshelf.server.catalogue.milvus.state import CatalogueState
 from twinshelf.server.catalogue.product_record import NewProduct

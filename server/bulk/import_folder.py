@@ -24,7 +24,7 @@ _SCHEMES: Final = frozenset({"file", "s3", "gs"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportFolder:
-    """A folder that Milvus reads: a local one, or one of its bucket.
+    """A folder that Milvus reads, a local one or one of its bucket; see `RowFolder`.
 
     Attributes:
         files: Where it lies.
@@ -62,13 +62,21 @@ class ImportFolder:
         finally:
             self.files.delete_dir(own.path)
 
+    def row_files(self, name: str, fields: Sequence[Row], types: Any) -> ParquetFiles:
+        """Returns what takes the rows of a collection; see `RowFolder`."""
+        return ParquetFiles(self, name, arrow_schema(fields, types))
+
+    def remove(self, path: str) -> None:
+        """Removes a file."""
+        self.files.delete_file(path)
+
     def seen_by_milvus(self, path: str) -> str:
         """Returns how Milvus calls a file of the folder."""
         # A store of objects has the bucket first, which Milvus knows.
         return path if self.files.type_name == "local" else path.partition("/")[2]
 
 
-class RowFiles:
+class ParquetFiles:
     """Rows of one collection, written into one file after the other."""
 
     def __init__(self, folder: ImportFolder, name: str, schema: pa.Schema) -> None:
@@ -87,7 +95,7 @@ class RowFiles:
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, rows: Sequence[Row]) -> str | None:
-        """Writes rows; returns the path of the file once it is full, and so has been closed."""
+        """Writes rows; see `RowFiles`."""
         table = pa.table(
             [
                 pa.array([_plain(row[field.name]) for row in rows], field.type)
@@ -106,7 +114,7 @@ class RowFiles:
         return self.close() if is_full else None
 
     def close(self) -> str | None:
-        """Closes the file that is being written; returns its path, or None without one."""
+        """Closes the file that is being written; see `RowFiles`."""
         if self._writer is None:
             return None
         self._writer.close()
