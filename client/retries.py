@@ -152,8 +152,8 @@ class CallAttempts:
         if not (self._is_safe_to_repeat or is_refusal(mapped)):
             wait_s = None
         if wait_s is None or wait_s >= self.remaining_s:
-            # What went wrong says more than "out of time".
-            raise mapped from error
+            # What went wrong says more than "out of time". One that was not sent has no cause.
+            raise mapped from None if mapped is error else error
         return wait_s
 
 

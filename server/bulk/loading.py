@@ -91,6 +91,7 @@ async def import_outputs(
     report = IndexReport()
 
     def told(batches: Iterable[list[NewProduct]]) -> Iterator[list[NewProduct]]:
+        """Yields the batches, and tells of each once it was taken."""
         for products in batches:
             yield products
             for _ in products:
