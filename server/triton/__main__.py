@@ -61,6 +61,8 @@ class TritonOptions:
         models: Models to load; default: the encoders, and a pair scorer of the version.
         plan: File of `make tune`; default: a plan by rule for the cores and GPUs of this machine.
         host: Address to listen on.
+        grpc_host: Address of gRPC where it is another: unix-abstract:NAME is a socket that the
+            processes of this machine alone can reach; empty for the host.
         grpc_port: 0 takes a free one.
         http_port: 0 takes a free one.
         metrics_port: 0 takes a free one.
@@ -80,6 +82,7 @@ class TritonOptions:
     models: tuple[str, ...] = ()
     plan: Path | None = None
     host: str = "127.0.0.1"
+    grpc_host: str = ""
     grpc_port: Annotated[int, "0 to 65535"] = 8001
     http_port: Annotated[int, "0 to 65535"] = 8000
     metrics_port: Annotated[int, "0 to 65535"] = 8002
@@ -208,6 +211,7 @@ def _config(options: TritonOptions, is_on_gpu: bool) -> TritonConfig:
         if options.plan
         else default_plan(usable_core_count(), has_gpu=is_on_gpu),
         host=options.host,
+        grpc_host=options.grpc_host,
         grpc_port=options.grpc_port,
         http_port=options.http_port,
         metrics_port=options.metrics_port,

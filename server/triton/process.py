@@ -88,7 +88,7 @@ class TritonServer:
     @property
     def grpc_address(self) -> str:
         """Host and port of gRPC."""
-        return f"{self._config.host}:{self._config.grpc_port}"
+        return f"{self._config.grpc_host or self._config.host}:{self._config.grpc_port}"
 
     @property
     def http_address(self) -> str:
@@ -297,17 +297,18 @@ class TritonServer:
             raise TritonStartError(f"the log {path} cannot be written: {error.strerror}") from error
 
     def _check_ports(self) -> None:
-        ports = {
-            "grpc-port": self._config.grpc_port,
-            "http-port": self._config.http_port,
-            "metrics-port": self._config.metrics_port,
+        config = self._config
+        places = {
+            "grpc-port": (config.grpc_host or config.host, config.grpc_port),
+            "http-port": (config.host, config.http_port),
+            "metrics-port": (config.host, config.metrics_port),
         }
-        for name, port in ports.items():
+        for name, (host, port) in places.items():
             try:
-                listen(self._config.host, port).close()
+                listen(host, port).close()
             except OSError as error:
                 raise TritonStartError(
-                    f"cannot listen on {self._config.host}:{port} ({error.strerror}): stop what "
+                    f"cannot listen on {host}:{port} ({error.strerror}): stop what "
                     f"uses it, or choose another port with --{name}"
                 ) from error
 

@@ -4,6 +4,7 @@
 `product_encoder` of its Triton it shows what the service costs.
 
 python -m tests.benchmarks.perf
+python -m tests.benchmarks.perf --triton unix-abstract:twinshelf:8001    # of `make up`
 python -m tests.benchmarks.perf --triton 127.0.0.1:8001 --concurrency 1,4,8 --models image_encoder
 """
 
@@ -11,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import grpc
 from rich.console import Console
 from rich.markup import escape
 
@@ -185,12 +186,12 @@ def _store(address: str, offers: Sequence[PerfOffer]) -> None:
 
 
 def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=2):
-            return True
-    except OSError:
-        return False
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(2)
+        except grpc.FutureTimeoutError:
+            return False
+    return True
 
 
 def _counts(text: str) -> list[int]:

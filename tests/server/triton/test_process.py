@@ -57,10 +57,11 @@ def adopting() -> Iterator[None]:
 
 
 @pytest.mark.triton
+@pytest.mark.parametrize("grpc_host", ["", "unix-abstract:twinshelf-test"])
 def test_a_server_starts_again_on_its_ports_after_a_crash_and_leaves_nothing(
-    tmp_path: Path,
+    tmp_path: Path, grpc_host: str
 ) -> None:
-    settings = TritonConfig(model_repository=write_identity_repository(tmp_path), models=(MODEL,))
+    settings = settings_for(tmp_path, grpc_host=grpc_host)
     server = TritonServer(settings)
     port = server.grpc_address.rpartition(":")[2]
 
