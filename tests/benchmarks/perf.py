@@ -4,7 +4,6 @@
 `product_encoder` of its Triton it shows what the service costs.
 
 python -m tests.benchmarks.perf
-python -m tests.benchmarks.perf --triton unix-abstract:twinshelf:8001    # of `make up`
 python -m tests.benchmarks.perf --triton 127.0.0.1:8001 --concurrency 1,4,8 --models image_encoder
 """
 
