@@ -90,8 +90,10 @@ class MilvusWriter:
 
     def _store(self, part: Sequence[Piece], results: list[object]) -> None:
         """Writes a part; notes the result of each piece, or the error with which it failed."""
-        added = [p.item.product_id for p in part if isinstance(p.item, NewVector)]
-        with self._claims.held(list(map(product_key, added))):
+        added = [piece.item for piece in part if isinstance(piece.item, NewVector)]
+        # Now, for it takes longer than what is claimed may take to be read.
+        self._make_vectors(added, self._stored.state)
+        with self._claims.held([product_key(item.product_id) for item in added]):
             before, written = self._store_unguarded(part, results)
         for undone in self._claims.guard(before, written):
             row = written[undone.key]
@@ -124,8 +126,7 @@ class MilvusWriter:
         ids = [product_id for item in items for product_id in product_ids(item)]
         keys = list(dict.fromkeys(map(product_key, ids)))
         rows, before = self._stored.rows_and_state(keys, "Strong")
-        for made in (made for item in items for made in vectors(item)):
-            self._collections.make_vectors(before.made_number(made.digest), len(made.vector))
+        self._make_vectors(items, before)
         if any(isinstance(item, NewProduct) and item.thumbnail for item in items):
             self._collections.make_thumbnails()
         others = self._others(items, rows, before)
@@ -152,6 +153,13 @@ class MilvusWriter:
             results[piece.place] = answer
         whole = [item for item in items if not isinstance(item, NewVector)]
         return rows, batch.written(each for item in whole for each in product_ids(item))
+
+    def _make_vectors(
+        self, items: Sequence[NewProduct | NewVector | Deletion], state: CatalogueState
+    ) -> None:
+        """Makes the collections that vectors of the items go to, where they are not there yet."""
+        for made in (made for item in items for made in vectors(item)):
+            self._collections.make_vectors(state.made_number(made.digest), len(made.vector))
 
     def _others(
         self,
