@@ -6,6 +6,7 @@ python -m twinshelf.server --triton 127.0.0.1:8001 --catalogue .cache/catalogue
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -17,7 +18,7 @@ import uvloop
 
 from twinshelf.server.access.setup_error import AccessSetupError
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError
-from twinshelf.server.config import ServerConfig, read_config
+from twinshelf.server.config import MIB, ServerConfig, read_config
 from twinshelf.server.errors import TwinshelfError
 from twinshelf.server.telemetry.logs import configure_logging
 
@@ -30,6 +31,9 @@ _SWITCH_INTERVAL_S = 0.0005
 # Calls make many small objects and no rings of them: to look for rings every 700 takes a twentieth
 # of the time of a busy loop.
 _GARBAGE_THRESHOLD = 20_000
+# Photos come and go with every call, and glibc would give their pages back to the system each time.
+# Its parameters by their numbers in malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD.
+_MALLOC_SETTINGS = {-1: 256 * MIB, -2: 16 * MIB, -3: 32 * MIB}
 
 
 def main() -> int:
@@ -37,6 +41,9 @@ def main() -> int:
     config = read_config(sys.argv[1:], os.environ)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(_GARBAGE_THRESHOLD)
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        for parameter, value in _MALLOC_SETTINGS.items():
+            set_option(parameter, value)
     configure_logging(config.log_level, config.log_format)
     try:
         uvloop.run(serve(config))

@@ -43,9 +43,10 @@ def encoder_input(
         prefix: Put before the text.
     """
     text = embedded_text(message, contract, prefix)
-    if not message.image and text is None:
+    image = message.image or None  # once, for it is a copy
+    if image is None and text is None:
         return None
-    return EncoderInput(image=message.image or None, text=text)
+    return EncoderInput(image=image, text=text)
 
 
 def embedded_text(

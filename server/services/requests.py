@@ -358,9 +358,10 @@ def _read_token(token: str, path: str) -> str:
 
 
 def _check_size(message: _HasTexts, further: Sequence[str], limits: Limits, path: str) -> None:
-    if len(message.image) > limits.image_bytes:
+    image_bytes = len(message.image)  # once, for it is a copy
+    if image_bytes > limits.image_bytes:
         raise InvalidRequestError(
-            f"image must be at most {limits.image_bytes} bytes, got {len(message.image)}",
+            f"image must be at most {limits.image_bytes} bytes, got {image_bytes}",
             field=f"{path}.image",
         )
     attributes = message.attributes
