@@ -93,7 +93,7 @@ async def test_a_call_without_a_message_is_an_invalid_argument(channel: grpc.aio
 async def test_slow_messages_are_bounded_in_time_and_number_and_hold_up_no_other(
     config: ServerConfig, encoder: FakeEncoder
 ) -> None:
-    bounded = dataclasses.replace(config, slow_message_count=2, message_timeout_s=0.6)
+    bounded = dataclasses.replace(config, slow_message_count=2, message_timeout_s=2)
     async with serving(bounded, encoder) as channel:
         await upsert(channel, [Product(product_id="p", title="mug")])
         slow = [unary(channel)(never()) for _ in range(2)]
