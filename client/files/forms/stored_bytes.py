@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import bz2
 import functools
 import io
+import lzma
 import os
 import re
 import shutil
@@ -32,20 +34,15 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 _UNPACKED = (*EXCEL_SUFFIXES, *PARQUET_SUFFIXES)
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
-COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {
-    ".gz": "gzip",
-    ".gzip": "gzip",
-    ".zst": "zstd",
-    ".zstd": "zstd",
-}
+_COMPRESSED_SUFFIXES = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz")
 # What is no table at all, by its first bytes.
 _OTHERS = {
     b"%PDF": "a PDF document",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook, or one with a password; save it as .xlsx without",
     b"ARROW1": "an Arrow or Feather file; save it as Parquet",
     b"\x1f\x8b": "compressed twice; unpack it first",
-    b"BZh": "compressed with bzip2; unpack it, or pack it with gzip or zstd",
-    b"\xfd7zXZ": "compressed with xz; unpack it, or pack it with gzip or zstd",
+    b"BZh9": "compressed twice; unpack it first",
+    b"\xfd7zXZ": "compressed twice; unpack it first",
     b"7z\xbc\xaf": "a 7z archive; unpack it",
     b"Rar!": "a RAR archive; unpack it",
     b"\xff\xd8\xff": "a photo; give its folder",
@@ -83,12 +80,16 @@ _SCRIPTS = {
     ),
 }
 Kind = Literal["delimited", "json", "xml", "markup", "parquet", "excel"]
-_Packing = Literal["gzip", "zstd", "zip"]
+_Packing = Literal["gzip", "zstd", "bz2", "xz", "zip"]
 _MAGIC: dict[bytes, _Packing] = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ": "xz",
     ZIP_MAGIC: "zip",
+    **{b"BZh%d1AY&SY" % level: "bz2" for level in range(1, 10)},
 }
+_LONGEST_MAGIC = max(map(len, _MAGIC))
+_BROKEN = (OSError, EOFError, pa.ArrowException, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 def store_standard_input(stream: BinaryIO) -> Path:
@@ -209,7 +210,7 @@ def is_archive(path: Path) -> bool:
 def packing_of(path: Path) -> _Packing | None:
     """Tells how a file is compressed or archived, by its first bytes; None when it is not."""
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(_LONGEST_MAGIC)
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
 
 
@@ -223,12 +224,7 @@ def open_bytes(path: Path) -> BinaryIO:
         packing = packing_of(path)
         if packing is None:
             return path.open("rb")
-        stream: _Stream = (
-            open_tables_within(path)
-            if packing == "zip"
-            else pa.CompressedInputStream(pa.OSFile(os.fspath(path)), packing)
-        )
-        return io.BufferedReader(_Decompressed(path, stream), 1 << 20)
+        return io.BufferedReader(_Decompressed(path, _unpacking(path, packing)), 1 << 20)
     except (OSError, pa.ArrowException) as error:
         raise ProductFileError(f"{path} cannot be read: {error}") from error
 
@@ -237,6 +233,18 @@ class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
     def close(self) -> object: ...
+
+
+def _unpacking(path: Path, packing: _Packing) -> _Stream:
+    match packing:
+        case "zip":
+            return open_tables_within(path)
+        case "bz2":
+            return bz2.open(path)
+        case "xz":
+            return lzma.open(path)
+    stream: _Stream = pa.CompressedInputStream(pa.OSFile(os.fspath(path)), packing)
+    return stream
 
 
 class _Decompressed(io.RawIOBase):
@@ -252,7 +260,7 @@ class _Decompressed(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         try:
             data = self._stream.read(len(buffer))
-        except (OSError, EOFError, pa.ArrowException, zipfile.BadZipFile, zlib.error) as error:
+        except _BROKEN as error:
             raise ProductFileError(f"{self._path} breaks off: {error}") from error
         buffer[: len(data)] = data
         return len(data)
@@ -264,7 +272,7 @@ class _Decompressed(io.RawIOBase):
 
 def _suffix_within(path: Path) -> str:
     """The suffix of the table itself: ".csv" of "products.csv.gz"."""
-    if path.suffix.lower() in COMPRESSIONS:
+    if path.suffix.lower() in _COMPRESSED_SUFFIXES:
         path = path.with_suffix("")
     return path.suffix.lower()
 

@@ -248,7 +248,7 @@ def open_table(path: Path, form: TableForm = FOUND_FORM) -> Table:
     """Opens a table of any kind, or a folder of photos.
 
     Args:
-        path: CSV or another delimited text, JSON, JSON lines, XML (each also .gz or .zst),
+        path: CSV or another delimited text, JSON, JSON lines, XML (each also .gz, .zst, .bz2, .xz),
             Parquet, Excel, OpenDocument, a web page's table, or a folder.
         form: What is known of a text's form; the rest is found.
 

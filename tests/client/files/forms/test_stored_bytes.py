@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 from pathlib import Path
 
 import pyarrow as pa
@@ -128,17 +130,17 @@ def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, message: str)
         open_table(write(tmp_path, content, "t.txt"))
 
 
-@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst", "t.zip"])
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst", "t.csv.bz2", "t.csv.xz", "t.zip"])
 def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) -> None:
     noise = "\n".join(f"{n},{n * 7919 % 104729}" for n in range(50_000)).encode()
-    data = (
-        gzip.compress(noise)
-        if name.endswith("gz")
-        else bytes(pa.Codec("zstd").compress(noise, asbytes=True))
-    )
-    if name == "t.zip":
-        data = zipped({"t.csv": noise.decode()})  # it ends with what it holds
-        data = 2 * (data[:200] + bytes(50) + data[250:])
+    packed = zipped({"t.csv": noise.decode()})  # it ends with what it holds
+    data = {
+        ".gz": gzip.compress(noise),
+        ".zst": bytes(pa.Codec("zstd").compress(noise, asbytes=True)),
+        ".bz2": bz2.compress(noise),
+        ".xz": lzma.compress(noise),
+        ".zip": 2 * (packed[:200] + bytes(50) + packed[250:]),
+    }[Path(name).suffix]
     with pytest.raises(ProductFileError, match="breaks off"):
         read(write(tmp_path, data[: len(data) // 2], name))
 

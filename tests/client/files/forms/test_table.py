@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import sys
 import zipfile
 from pathlib import Path
@@ -22,6 +24,7 @@ from twinshelf.client.files.rows import CellRow, ProductFileError
 
 RECORDS = [{"id": "1", "title": "Shoe, red"}, {"id": "2", "title": "чай"}]
 LINES = "\n".join(json.dumps(record) for record in RECORDS)
+CSV = "id\ttitle\n1\tShoe, red\n2\tчай"
 
 
 def zstd(data: bytes) -> bytes:
@@ -41,13 +44,16 @@ def zstd(data: bytes) -> bytes:
         ("no-suffix", LINES.encode(), "JSON lines"),
         ("t.jsonl", LINES.encode("utf-16"), "JSON lines, utf-16"),
         ("t.jsonl.gz", gzip.compress(LINES.encode(), mtime=0), "JSON lines"),
-        ("t.csv.zst", zstd("id\ttitle\n1\tShoe, red\n2\tчай".encode()), "text, utf-8"),
+        ("t.csv.zst", zstd(CSV.encode()), "text, utf-8"),
+        ("t.csv.bz2", bz2.compress(CSV.encode()), "text, utf-8"),
+        ("t.jsonl.xz", lzma.compress(LINES.encode()), "JSON lines"),
+        ("no-suffix", bz2.compress(CSV.encode()), "text, utf-8"),
         (
             "t.zip",
             zipped({"a/t.jsonl": LINES, "__MACOSX/a/._t.jsonl": "\0", "a/notes.txt": "", "b/": ""}),
             "JSON lines",
         ),
-        ("t.zip", zipped({"t.txt": "id\ttitle\n1\tShoe, red\n2\tчай"}), "text, utf-8"),
+        ("t.zip", zipped({"t.txt": CSV}), "text, utf-8"),
     ],
 )
 def test_rows_are_the_same_in_every_form(
