@@ -12,6 +12,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from twinshelf.client.files.forms.cell_links import CellLinks
 from twinshelf.client.files.forms.header import (
     ColumnOrder,
     count_named,
@@ -194,7 +195,7 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
 def _sheet_rows(sheet: Any, path: Path) -> Iterator[Cells]:
     sheet.reset_dimensions()  # some programs write wrong ones, and rows would be lost
     rows = enumerate(islice(sheet.iter_rows(), _MOST_ROWS), start=1)
-    merged = _merged_of(sheet, path)
+    links, merged = _beside_values(sheet, path)
     while True:
         try:
             number, row = next(rows)
@@ -204,15 +205,17 @@ def _sheet_rows(sheet: Any, path: Path) -> Iterator[Cells]:
         except Exception as error:  # openpyxl has no family of errors
             raise ProductFileError(f"{path} is not a readable Excel workbook: {error}") from error
         if any(cell is not None for cell in cells):
+            cells = links.linked(cells, number) if links else cells
             yield merged.filled(cells, number) if merged else cells
 
 
-def _merged_of(sheet: Any, path: Path) -> MergedCells | None:
-    """Its merged cells, which openpyxl does not tell of a sheet that it reads row by row."""
+def _beside_values(sheet: Any, path: Path) -> tuple[CellLinks | None, MergedCells | None]:
+    """Its links and merged cells, which openpyxl does not tell of a sheet read row by row."""
+    place = getattr(sheet, "_worksheet_path", "")
     try:
-        return MergedCells(path, getattr(sheet, "_worksheet_path", ""))
+        return CellLinks(path, place), MergedCells(path, place)
     except (KeyError, OSError, zipfile.BadZipFile):
-        return None
+        return None, None
 
 
 def _value_of(cell: Any) -> object:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-_BLOCK_BYTES = 1 << 20
+from twinshelf.client.files.forms.sheet_xml import found_in_sheet, number_of
+
 # No person merges more; a file may claim any number.
 _MOST_MERGED = 100_000
 _MERGED = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
@@ -54,23 +55,6 @@ class MergedCells:
 
 def _merged_in(path: Path, place: str) -> Iterator[tuple[int, int, int]]:
     """Column from 0, first and last row of merged cells, which stand behind all others."""
-    count = 0
-    with zipfile.ZipFile(path) as archive, archive.open(place) as file:
-        rest = b""
-        while (block := file.read(_BLOCK_BYTES)) and count < _MOST_MERGED:
-            text = rest + block
-            end = 0
-            for found in _MERGED.finditer(text):
-                column, first, last = found.groups()
-                yield _number_of(column), int(first), int(last)
-                count += 1
-                end = found.end()
-            rest = text[max(end, len(text) - _LONGEST_MERGED) :]
-
-
-def _number_of(column: bytes) -> int:
-    """The number of a column, from 0: 26 for "AA"."""
-    number = 0
-    for letter in column:
-        number = 26 * number + letter - ord("A") + 1
-    return number - 1
+    for found in islice(found_in_sheet(path, place, _MERGED, _LONGEST_MERGED), _MOST_MERGED):
+        column, first, last = found.groups()
+        yield number_of(column), int(first), int(last)

@@ -28,7 +28,8 @@ _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\
 _URL = re.compile(r"(?:(?!file:)[a-z][a-z0-9+.-]+:)?//[^/\s]", re.IGNORECASE)
 # In a web page, and in the cell of a table program: =IMAGE("https://...").
 _IMG_SOURCE = re.compile(
-    r"(?:<img\b[^<>]*?\ssrc\s*=\s*[\"']?|^=image\(\s*\")([^\"'\s<>]+)", re.IGNORECASE
+    r"(?:<img\b[^<>]*?\ssrc\s*=\s*[\"']?|^=(?:image|hyperlink)\(\s*\")([^\"'\s<>]+)",
+    re.IGNORECASE,
 )
 _LINK = re.compile(r"<a\b[^<>]*?\shref\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
 _NEXT_URL = re.compile(
@@ -57,6 +58,24 @@ _LIST_KEYS = ("edges", "nodes", "node", "items", "data", "attributes", "media", 
 # What a list of media may hold besides photos, by what it says of itself.
 _OTHER_MEDIA = re.compile(r"(?:application|audio|text|video)(?:/.*)?|\w+_video", re.IGNORECASE)
 _URL_KEYS = ("src", "url", "path", "href", "link", "image", "large", "big", "hi_res")
+
+
+class LinkedText(str):
+    """The text of a cell behind which an address lies.
+
+    Attributes:
+        link: The address.
+    """
+
+    __slots__ = ("link",)
+
+    link: str
+
+    def __new__(cls, text: str, link: str) -> LinkedText:
+        """Makes the text."""
+        linked = super().__new__(cls, text)
+        linked.link = link
+        return linked
 
 
 class PhotoError(ValueError):
@@ -109,6 +128,9 @@ def photos_of(cell: object, depth: int = MOST_NESTED) -> list[PhotoReference]:
         return [photo for item in cell for photo in photos_of(item, depth - 1)]
     if isinstance(cell, str) and (data := bytes_of(cell.strip())):
         return photos_of(data, depth)
+    if isinstance(cell, LinkedText) and not _URL.match(cell):
+        is_better = ends_like_photo(cell.link) or not ends_like_photo(cell)
+        cell = cell.link if is_better else cell
     return _photos_of_text(present_text_of(cell), depth)
 
 

@@ -128,3 +128,47 @@ def test_a_workbook_in_an_archive_is_read(tmp_path: Path) -> None:
     rows, _, _ = read(path)
     assert _texts(rows) == [("01", "Mug", "", 5), ("02", "Mug", "", 6)]
     assert open_table(path).form == "Excel, sheet 'Products'"
+
+
+def test_photos_that_are_links_behind_a_text_are_read(tmp_path: Path) -> None:
+    url = "https://h.example/1.jpg?w=8&h=9"
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["sku", "title", "brand", "photo"])
+    cells = {
+        "A": ("Show", url),
+        "B": ("b.jpg", url),
+        "C": ("c.jpg", "https://h.example/c"),
+        "D": (url, "https://h.example/d"),
+        "E": (f'=HYPERLINK("{url}","Show")', None),
+        "F": (f'=HYPERLINK("{url}")', None),
+        "G": (f'=_xlfn.IMAGE("{url}", "a pot")', None),
+        "H": ('=HYPERLINK(A1,"Show")', None),
+    }
+    for sku, (text, link) in cells.items():
+        sheet.append([sku, f"Pot {sku}", "Acme", text])
+        sheet.cell(sheet.max_row, 4).hyperlink = link
+        sheet.cell(sheet.max_row, 2).hyperlink = "https://h.example/page"
+    book.save(tmp_path / "t.xlsx")
+    rows, bad, _ = read(tmp_path / "t.xlsx")
+    assert not bad and {
+        row.product_id: (row.title, *(p.name for p in row.photos)) for row in rows
+    } == {
+        sku: (f"Pot {sku}", *names)
+        for sku, names in {**dict.fromkeys("ABDEFG", [url]), "C": ["c.jpg"], "H": []}.items()
+    }
+
+
+def test_a_formula_that_is_a_link_keeps_the_value_that_it_shows(tmp_path: Path) -> None:
+    book = _book(tmp_path, {"Products": [["sku", "title"], ["007", "Mug"], [8, "Pan"]]})
+    link = b"<f>HYPERLINK(&quot;https://h.example/1&quot;,&quot;x&quot;)</f>"
+    with zipfile.ZipFile(book) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    plain = b'<c r="B3" t="inlineStr"><is><t>Pan</t></is></c>'
+    number = b'<c r="A3" t="n">'
+    assert plain in members[name] and number in members[name]
+    text = b'<c r="B3" t="str">' + link + b"<v>Pan</v></c>"
+    members[name] = members[name].replace(plain, text).replace(number, number + link)
+    rows, _, _ = read(write(tmp_path, zipped(members), "t.xlsx"))
+    assert [(row.product_id, row.title) for row in rows] == [("007", "Mug"), ("8", "Pan")]

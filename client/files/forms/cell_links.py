@@ -1,0 +1,96 @@
+"""Addresses behind the texts of an Excel sheet: of links, and of the formulas that write them."""
+
+from __future__ import annotations
+
+import html
+import re
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from twinshelf.client.files.forms.sheet_xml import found_in_sheet, number_of
+from twinshelf.client.files.values.photos import LinkedText
+
+_BYTES_LOOKED_AT = 1 << 20
+_LONGEST = 4096
+# Excel itself keeps 65,530; a file may claim any number.
+_MOST_LINKS = 100_000
+_LINK = re.compile(rb"<(?:\w{1,9}:)?hyperlink\s[^>]*>")
+_AREA = re.compile(rb'\bref="([A-Z]{1,3})(\d{1,7})[:"]')
+_RELATION = re.compile(rb"<(?:\w{1,9}:)?Relationship\s[^>]*>")
+_OUTSIDE = b'TargetMode="External"'
+_OWN_IDENTIFIER = re.compile(rb'\sId="([^"]*)"')
+_TARGET = re.compile(rb'\sTarget="([^"]*)"')
+_IDENTIFIER = re.compile(rb'\b\w{1,9}:id="([^"]*)"')
+# HYPERLINK("https://...","Photo") and _xlfn.IMAGE("https://..."), with their cell; what stands in
+# place of a text, such as another cell, tells no address.
+_TEXT = rb'\s*(?:"|&quot;)((?:(?!"|&quot;)[^<])*)(?:"|&quot;)'
+_FORMULA = re.compile(
+    rb'<(?:\w{1,9}:)?c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>\s*<(?:\w{1,9}:)?f\b[^>]*>\s*'
+    rb"(?:_xl\w+\.)*(?:HYPERLINK|IMAGE)\(" + _TEXT + rb"(?:\s*," + _TEXT + rb")?"
+)
+Cells = list[object]
+
+
+class CellLinks:
+    """Puts the addresses behind the texts of a sheet's cells."""
+
+    def __init__(self, path: Path, place: str) -> None:
+        """Reads which cells are links.
+
+        Args:
+            path: The workbook.
+            place: Where its archive holds the sheet.
+        """
+        self._links = dict(_links_in(path, place))
+        self._formulas = _formulas_in(path, place)
+        self._next = next(self._formulas, None)
+
+    def linked(self, cells: Cells, row: int) -> Cells:
+        """Returns the cells of a row, with the addresses behind their texts.
+
+        Args:
+            cells: As the file has them; rows come in their order.
+            row: Its number in the sheet, from 1.
+        """
+        for place, cell in enumerate(cells if self._links else ()):
+            if isinstance(cell, str) and (link := self._links.get((row, place))):
+                cells[place] = LinkedText(cell, link)
+        while self._next is not None and self._next[0] <= row:
+            number, place, text = self._next
+            value = cells[place] if number == row and place < len(cells) else 0
+            if value is None or isinstance(value, str):
+                cells[place] = LinkedText(value or text, text.link)
+            self._next = next(self._formulas, None)
+        return cells
+
+
+def _links_in(path: Path, place: str) -> Iterator[tuple[tuple[int, int], str]]:
+    """Row and column of each link, and where it leads; they stand behind all cells."""
+    folder, _, name = place.rpartition("/")
+    beside = f"{folder}/_rels/{name}.rels"
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read(beside) if beside in archive.namelist() else b""
+    targets = {}
+    for each in _RELATION.findall(text):
+        identifier, target = _OWN_IDENTIFIER.search(each), _TARGET.search(each)
+        if identifier and target and _OUTSIDE in each:
+            targets[identifier[1]] = html.unescape(target[1].decode(errors="replace"))
+    found = found_in_sheet(path, place, _LINK, _LONGEST) if targets else iter(())
+    for link in islice(found, _MOST_LINKS):
+        area, identifier = _AREA.search(link[0]), _IDENTIFIER.search(link[0])
+        if area and identifier and identifier[1] in targets:
+            yield (int(area[2]), number_of(area[1])), targets[identifier[1]]
+
+
+def _formulas_in(path: Path, place: str) -> Iterator[tuple[int, int, LinkedText]]:
+    """Row and column of each formula that is a link, and what it shows."""
+    with zipfile.ZipFile(path) as archive, archive.open(place) as file:
+        start = file.read(_BYTES_LOOKED_AT)
+    if b"HYPERLINK(" in start or b"IMAGE(" in start:
+        for found in found_in_sheet(path, place, _FORMULA, _LONGEST):
+            link, shown = (
+                html.unescape((each or b"").decode(errors="replace")) for each in found.groups()[2:]
+            )
+            yield int(found[2]), number_of(found[1]), LinkedText(shown or link, link)
