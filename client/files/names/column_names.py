@@ -62,7 +62,7 @@ _ABOUT_TEXT = pattern(
 )
 _ABOUT_PHOTO = pattern(
     "alt|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
-    "|position|order|seo|credit|licen"
+    "|position|order|sort|seo|credit|licen|(?:descri(?:ption|pcion|cao|zione)|beschreibung)$"
 )
 _OTHER_OBJECT = pattern(
     "producer|manufactur|categor|kategor|brand|marke|seller|vendor|merchant|shop|store|user|author|owner|company|parent"

@@ -28,11 +28,13 @@ CURRENCIES = frozenset(
     " sgd hkd twd nt gel kzt byn rsd bam egp mad ngn kes pen uyu 円 元 원".split()
 )
 PHOTO_WORD = pattern(
-    "image|img|photo|picture|pic|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
+    "image|img|photo|picture|(?<!to)(?<!tro)(?<![es])pic(?!k|al|nic|col)|bild|foto|imagen|immagin|imagem|zdjeci|gambar|фото|изображ|картин"
     "|画像|图片|圖片|主图|이미지|gorsel|صور|obraz|afbeeld|billed|^(?:tuote)?kuva(?!us)|^kep(?:ek|url|link)?[0-9]*$"
     "|resim|зображ|снимк|^slik[ae]|εικον|תמונ|รูป|hinhanh|^poza|^pilt|nuotrauk|^attel"
     "|^cover(?:url)?$|^visuel|медиафайл"
 )
+# One language's layer: "manufacturer.translations.DEFAULT.name".
+_TRANSLATION = re.compile(r"(?:^|(?<=\.))translations\.[^.]+\.")
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
 # What Odoo refers to: "Product Category/Complete Name", "categ_id/display_name".
@@ -58,6 +60,7 @@ def plain_name(column: str) -> str:
     Numbers at the end of names of photos fall away, so that image1 and image_2 are both an image;
     so does what stands in brackets at the end: "Price (incl. VAT)".
     """
+    column = _TRANSLATION.sub("", column)
     outer, _, inner = column.partition(".")
     while inner and outer.casefold() in WRAPPERS:
         column = inner

@@ -218,11 +218,12 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "attributes": plain_names(
         """attributes specifications specification specs properties characteristics caracteristics
         product_specifications technical_details product_attributes attribute params parameters
-        param attrs additional_attributes product_detail additional_properties
+        param attrs additional_attributes feature product_detail additional_properties
         характеристики параметры атрибуты свойства eigenschaften merkmale attribute_de
         caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性
         характеристика kenmerken specificaties egenskaper specifikationer ominaisuudet ozellikler
-        仕様 スペック 规格 商品属性 參數 规格参数 사양 tech_specs technical_specifications"""
+        仕様 スペック 规格 商品属性 參數 规格参数 사양 tech_specs technical_specifications
+        caracteristique caracteristica caratteristica cecha kenmerk vlastnost"""
     ),
     "images": plain_names(
         """images image image_url image_urls image_link image_links image_src image_path image_file

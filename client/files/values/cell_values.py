@@ -97,6 +97,8 @@ _PAIR_END = (
 _PLAIN_PAIR = re.compile(
     rf"\s*+({_PAIR_NAME})[:=]((?:(?!{_PAIR_END}).)+)(?:{_PAIR_END}|$)", re.DOTALL
 )
+# A value with its place, as PrestaShop writes them; "16:9" and "10:05" are values alone.
+_PLACED = re.compile(r"((?=\S)(?!\d+:).+):(?:0|[1-9]\d{0,2})", re.DOTALL)
 
 
 def text_of(cell: object) -> str:
@@ -292,7 +294,14 @@ def _plain_pairs(text: str) -> list[tuple[str, str]] | None:
             return None
         pairs.append((pair[1], pair[2]))
         position = pair.end()
-    return pairs
+    return _without_places(pairs)
+
+
+def _without_places(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Pairs without the places in a list, where each has one: "Colour:Blue:1,Size:M:2"."""
+    placed = [(name, _PLACED.fullmatch(value)) for name, value in pairs]
+    values = [(name, found[1]) for name, found in placed if found]
+    return values if len(values) == len(pairs) else pairs
 
 
 def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:

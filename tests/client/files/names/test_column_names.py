@@ -50,6 +50,7 @@ def test_a_name_of_several_words_tells_the_field(field: str, names: str) -> None
         ("brand", "Market,Merkblatt,Hersteller-Nr.,Brand logo"),
         ("category", "Código de categoria,Kod kategorii,Price group id,Group name"),
         ("description", "description_lang,Description language,Langue,Meta description"),
+        ("images", "Bin Picking Number,Topic,Spice level,Photo sort,Product Image Description - 1"),
         ("price", "price_list_id,price list,Price code,listing price type"),
     ],
 )

@@ -68,6 +68,11 @@ from twinshelf.client.files.rows import ProductFileError
          "price=Preis (Brutto)"),
         ("pk,نام محصول,دسته", "product_id=pk,title=نام محصول,category=دسته"),
         ("rank-title,name,page-rank", "title=name"),
+        ("id,translations.DEFAULT.name,cover.media.url,manufacturer.translations.DEFAULT.name",
+         "product_id=id,title=translations.DEFAULT.name,"
+         "brand=manufacturer.translations.DEFAULT.name,images=cover.media.url"),
+        ("Name *,Feature(Name:Value:Position)",
+         "title=Name *,attributes=Feature(Name:Value:Position)"),
         ("id,title,items.sellers.offer.Price,items.sellers.name",
          "product_id=id,title=title,seller=items.sellers.name,price=items.sellers.offer.Price"),
         ("gtin,item.descriptions,item.descriptions.info.descriptionShort",

@@ -139,6 +139,15 @@ def test_signs_that_nobody_sees_are_no_text() -> None:
     assert text_of("می\u200cخواهم") == "می\u200cخواهم"
 
 
+def test_places_of_attributes_in_a_list_are_none_of_their_values() -> None:
+    cell = "Height:69.8 mm:1,Stuff:Metal, brushed:3,Colour:Blue:2"
+    features = {"Height": "69.8 mm", "Stuff": "Metal, brushed", "Colour": "Blue"}
+    assert attributes_of(cell) == (features, 0)
+    assert attributes_of("Colour:Blue:0") == ({"Colour": "Blue"}, 0)
+    for values in ({"Ratio": "16:9"}, {"Open": "Mo 10:05"}, {"Kit": "a:1", "Size": "M"}):
+        assert attributes_of(",".join(f"{n}:{value}" for n, value in values.items())) == (values, 0)
+
+
 def test_attributes_of_ruby_are_read() -> None:
     cell = '{"product_specification"=>[{"key"=>"Fabric", "value"=>"Cotton"}]}'
     assert attributes_of(cell) == ({"Fabric": "Cotton"}, 0)
