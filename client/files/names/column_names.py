@@ -47,7 +47,7 @@ _OTHER_PRICE_WORDS = (
     "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|(?<!title)(?<!titel)short|name2|label|dealer|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp|^rank|rank(?:ing)?$|ranktitle"
 )
-_OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин")
+_OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин|libellecourt")
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
 _ABOUT_WORDS = (
     "^(?:cod|kod|nr|num(?:m?er|ber|ar)|indeks)|ids?$|codes?$|code$|partno$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
@@ -86,6 +86,8 @@ def names_by_word(column: str, field: str) -> bool:
         column: Its name.
         field: A field; identifiers, groups and attributes are never told like this.
     """
+    if column.rpartition(".")[2].startswith("@"):  # JSON-LD's own
+        return False
     name = plain_name(column)
     word, others = _WORDS.get(field), _OTHERS.get(field, _ABOUT)
     if field in _OF_PRODUCT and _OF_PRODUCT[field].fullmatch(name) and not others.search(name):
@@ -126,7 +128,7 @@ _PRODUCT_WORDS = plain_names(
     """stock style part item product prod article artikel articolo articulo art material mat sku set
     order inventory детали produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
-    interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
+    produs vyrobku termek tuote interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный
     tuote articol artigo artikkel bestel obj karti товару позиции позиції 物料 품목 vat_tu"""
 )
@@ -186,7 +188,7 @@ _NAME_BEHIND = (
 )
 _PRODUCT = (
     "(?:product|prod|item|merchandise|article|art|artikel|articolo|articulo|artigo|articol|produto|prodotto"
-    "|produit|producto|produktu|produktow|produse|produsului|produk|produktets|produktens|produtos|productos|prodotti|produits"
+    "|produit|producto|produktu|produktow|vyrobku|vyrobkov|produse|produsului|produk|produktets|produktens|produtos|productos|prodotti|produits"
     "|продукту|товара|товаров|товару|товарів|zbozi|asortymentu|arucikk"
     "|varens|artikelns|materialu|mal|malin|towaru|urun|barang|hang|hanghoa|mathang|sanpham|tuote|termek|vare"
     "|商品|产品|製品|상품|제품|품목|کالا|محصول|מוצר|פריט|منتج|صنف|سلعة|مادة|สินค้า|รายการ|ผลิตภัณฑ์|माल|उत्पाद|物料|货品)"

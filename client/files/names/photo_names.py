@@ -8,7 +8,7 @@ from twinshelf.client.files.names.plain_name import is_of_part, pattern, plain_n
 
 _OTHER = pattern(
     "logo|avatar|swatch|icon(?!ic)|flag|banner|badge|seller|vendor|brand|manufactur|shop(?!ify)|store|categor"
-    "|kategor|review|user|author|owner|customer|video|size|energ|chart|barcode|certific"
+    "|kategor|review|user|author|owner|customer|video|size|energ|ingredient|nutrition|chart|barcode|certific"
 )
 _MAIN = pattern(
     "main|first|cover|primary|hero|featured|haupt|titelbild|princip|hoofd|glown|hlavn|huvud|hoved|paakuva"

@@ -22,6 +22,11 @@ def pattern(words: str) -> re.Pattern[str]:
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
 _PREFIXES = ("ps", "g", "c", "et", "prod", "p", "ie")
+# "en_name", "de-description"
+_LANGUAGES = frozenset(
+    "de en fr it es nl pl pt cs cz sk hu ro ru uk ua tr sv da fi ja ko zh ar he".split()
+)
+_IN_LANGUAGES = ("name", "title", "titel", "desc")
 CURRENCIES = frozenset(
     "rub руб eur usd gbp pln zl inr rs idr uah грн chf czk kc huf ft sek nok dkk kr ron lei bgn лв"
     " try tl brl r mxn ars clp cop aud cad jpy krw cny ils aed sar zar rp vnd vnđ thb myr php"
@@ -40,8 +45,9 @@ _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", 
 # What Odoo refers to: "Product Category/Complete Name", "categ_id/display_name".
 _NAME_BEHIND = re.compile(r"(?<=\w)/(?:complete|display)[ _]name$", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
-# Shopee's templates mark each name, "ps_price|1|1", RecBole's tables the kind of "price:float".
-_MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$")
+# Shopee's templates mark each name, "ps_price|1|1", RecBole's tables the kind of "price:float", and
+# Solr's as well: "name_s", "cat_ss".
+_MARKS = re.compile(r"(?:\|\d+)+$|:(?:token|float)(?:_seq)?$|(?<=[a-z])_(?:[ist]s?|f)$")
 # Objects around a product, or around its price, in JSON: "_source.title", "offers.price".
 WRAPPERS = (
     "_source", "fields", "node", "data", "product", "item", "properties", "values", "row", "info",
@@ -71,6 +77,8 @@ def plain_name(column: str) -> str:
     column = _NUMBER_SIGN.sub(r"\1 no", column)
     words = re.findall(r"[^\W_]+", _folded(column))
     if len(words) > 1 and words[0] in _PREFIXES:
+        words = words[1:]
+    if len(words) > 1 and words[0] in _LANGUAGES and words[1].startswith(_IN_LANGUAGES):
         words = words[1:]
     if len(words) > 1 and words[-1] in CURRENCIES:
         words = words[:-1]
