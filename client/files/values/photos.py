@@ -32,6 +32,8 @@ _IMG_SOURCE = re.compile(
     re.IGNORECASE,
 )
 _LINK = re.compile(r"<a\b[^<>]*?\shref\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
+# In Markdown: ![a mug](https://...).
+_IN_MARKDOWN = re.compile(r"\[[^\[\]]*\]\(([^\s()]+)")
 _NEXT_URL = re.compile(
     r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|</?br */?>|::)++(?=(?:[a-z][a-z0-9+.-]+:)?//)",
     re.IGNORECASE,
@@ -139,12 +141,13 @@ def _photos_of_text(text: str, depth: int) -> list[PhotoReference]:
         return []
     if (items := nested_within(text)) is not None:
         return photos_of(items, depth - 1)
-    if sources := _IMG_SOURCE.findall(text) or _LINK.findall(text):
+    written = (_IMG_SOURCE, _LINK, _IN_MARKDOWN)
+    if sources := next(filter(None, (each.findall(text) for each in written)), None):
         return photos_of(sources, depth)
     text = text.replace("\\/", "/")  # as JSON spells it
-    written = _DATA_URI.sub("", text, count=1)
-    if written != text or (text.startswith(_BASE64_MAGIC) and _BASE64.fullmatch(text)):
-        return [PhotoReference(data=_decoded(written))]
+    coded = _DATA_URI.sub("", text, count=1)
+    if coded != text or (text.startswith(_BASE64_MAGIC) and _BASE64.fullmatch(text)):
+        return [PhotoReference(data=_decoded(coded))]
     if (data := _HEX_PHOTO.fullmatch(text)) and len(data[1]) % 2 == 0:
         return [PhotoReference(data=bytes.fromhex(data[1]))]
     if "\0" in text:

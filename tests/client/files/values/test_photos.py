@@ -53,6 +53,7 @@ def test_photos_that_are_nested_without_end_are_refused() -> None:
         ("file:///x/a.jpg", ["file:///x/a.jpg"]),
         ('<p><img alt="" src="//x.y/a"><img src=b.jpg></p>', ["//x.y/a", "b.jpg"]),
         ('=IMAGE("https://x.y/a"; 1)', ["https://x.y/a"]),
+        ("![a mug](//x.y/a) [more](b.jpg)", ["//x.y/a", "b.jpg"]),
         ("<a href='//x.y/a'>1</a><a href=b.jpg>2</a>", ["//x.y/a", "b.jpg"]),
         ("//x.y/a.jpg,//x.y/b.jpg,", ["//x.y/a.jpg", "//x.y/b.jpg"]),
         ("https:\\/\\/x.y\\/a.jpg", ["https://x.y/a.jpg"]),
