@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -259,7 +260,6 @@ class _ColumnMap:
         Rows without a title go on with the product before them, and must share its identifier.
         """
         (chosen,) = columns["product_id"]
-        taken = {name for names in _leave_out(columns, "product_id").values() for name in names}
         named = columns.get("title", ())  # one without any title tells no row from another
         titles = [name for name in named if any(map(present_text_of, self._cells[name]))]
         is_titled = [
@@ -276,15 +276,32 @@ class _ColumnMap:
             own = [n for n in self._free(columns) if is_own_number(n) and all(texts_of(n))]
             chosen = next((n for n in own if len(set(texts_of(n))) == len(texts_of(n))), chosen)
         texts = texts_of(chosen)
+        if not all(is_titled) and not self._goes_on(chosen, is_titled):
+            shared = (n for n in self._identifiers(columns) if self._goes_on(n, is_titled))
+            chosen = next(shared, chosen)
+            texts = texts_of(chosen)
         is_whole = all(texts) or self._needed != TELLING  # which one is changed must be plain
         if is_whole and len(set(texts)) > _RARELY_SHARED * len(texts):
             return chosen
-        groups = columns.get("group", ()) if "group" not in self._given else ()
-        numbers = filter(is_product_number, self._table.columns)
-        others = [*usual_identifiers(self._table.columns), *numbers, *groups]
-        others = [n for n in others if n != chosen and n not in taken or n in groups]
+        others = [name for name in self._identifiers(columns) if name != chosen]
         alone = (name for name in others if all(texts_of(name)))
         return next((n for n in alone if len(set(texts_of(n))) == len(texts)), chosen)
+
+    def _identifiers(self, columns: Columns) -> list[str]:
+        """Columns that may name products, by their names, the better first."""
+        taken = {name for names in _leave_out(columns, "product_id").values() for name in names}
+        groups = columns.get("group", ()) if "group" not in self._given else ()
+        numbers = filter(is_product_number, self._table.columns)
+        every = [*usual_identifiers(self._table.columns), *numbers, *groups]
+        return [name for name in every if name not in taken or name in groups]
+
+    def _goes_on(self, name: str, is_titled: Sequence[bool]) -> bool:
+        """Whether each row without a title has what the row before it has, and others have not."""
+        texts = [*map(present_text_of, self._cells[name])]
+        first = [text for text, is_first in zip(texts, is_titled, strict=True) if is_first]
+        pairs = zip(itertools.pairwise(texts), is_titled[1:], strict=True)
+        go_on = all(text == before for (before, text), is_first in pairs if not is_first)
+        return all(texts) and len(set(first)) == len(first) and go_on
 
     def _with_number(self, columns: Columns, unlike: AbstractSet[str]) -> Columns:
         """Takes what numbers products by its name, or another identifier, that no rows share."""

@@ -225,6 +225,20 @@ def test_rows_that_only_add_photos_join_the_product_before_them(tmp_path: Path) 
     assert not bad and findings[0].startswith("2 rows joined to the row before")
 
 
+@pytest.mark.parametrize("name", ["Handle", "product_internal_id"])
+def test_variants_with_codes_of_their_own_join_the_product_whose_number_they_share(
+    tmp_path: Path, name: str
+) -> None:
+    lines = f"SKU,{name},Name,Photo\n10,m7,Mug,\n11,m7,,\n12,p7,Pan,\n"
+    rows, bad, _ = read(write(tmp_path, lines))
+    assert not bad and [(row.product_id, row.title) for row in rows] == [
+        ("m7", "Mug"),
+        ("p7", "Pan"),
+    ]
+    rows, _, _ = read(write(tmp_path, lines.replace("11,m7,,", "11,m8,,")))
+    assert [row.product_id for row in rows] == ["10", "12"]
+
+
 def test_null_and_its_friends_are_no_texts(tmp_path: Path) -> None:
     rows, bad, _ = read(write(tmp_path, "id,title,brand\n1,Shoe,NULL\n2,Boot,n/a\n3,nan,None\n"))
     assert [row.brand for row in rows] == ["", ""]
