@@ -128,9 +128,10 @@ _PRODUCT_WORDS = plain_names(
     """stock style part item product prod article artikel articolo articulo art material mat sku set
     order inventory детали produto prodotto produit producto פריט מוצר आइटम کالا محصول hang
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
-    produs vyrobku termek tuote interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
+    interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный
-    tuote articol artigo artikkel bestel obj karti товару позиции позиції 物料 품목 vat_tu"""
+    produs vyrobku termek tuote articol artigo
+    artikkel bestel obj karti товару позиции позиції 物料 품목 vat_tu"""
 )
 _NUMBER_WORDS = plain_names(
     """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo
