@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from twinshelf.client.files.values.photos import LinkedText
+
 # More has no product; a cell may say that it stands there any number of times.
 _MOST_COLUMNS = 4096
 _ROWS = frozenset(("tr", "row", "table-row"))
@@ -24,12 +26,14 @@ class _Cell:
         row_count: Rows that it spans; each holds its text.
         repeated_count: How often it stands there.
         value: A number as the program keeps it, before what it shows.
+        link: Where its text leads.
     """
 
     column_count: int
     row_count: int
     repeated_count: int
     value: str
+    link: str
     texts: list[str] = field(default_factory=list)
     photos: list[str] = field(default_factory=list)
 
@@ -38,6 +42,8 @@ class _Cell:
         text = " ".join("".join(self.texts).split())
         if self.value and not text.isdecimal():
             return self.value
+        if text and self.link:
+            return LinkedText(text, self.link)
         return text or " ".join(self.photos)
 
 
@@ -139,10 +145,13 @@ class MarkupRows(HTMLParser):
                 ),
                 repeated_count=repeated_count,
                 value=told.get("value", "") * (told.get("value-type") in ("float", "currency")),
+                link=told.get("href", ""),
             )
         elif table.cell is not None:
             if name == "img" and not told.get("src", "data:").startswith("data:"):
                 table.cell.photos.append(told["src"])
+            elif name == "a":
+                table.cell.link = table.cell.link or told.get("href", "")
             table.cell.texts += [" "] * (name in _PARTING)
 
     def handle_endtag(self, tag: str) -> None:

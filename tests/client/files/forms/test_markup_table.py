@@ -139,3 +139,49 @@ def test_what_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         page = f"<html><table>{HEAD}{start}{'x ' * (1 << 18)}"
         with pytest.raises(ProductFileError, match="a row of more than 16 million characters"):
             read(write(tmp_path, page, "t.html"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "t.xls",
+            "<html><table><tr><th>SKU<th>Title<th>Photo<tr><td>1<td><a href='/p'>Mug</a>"
+            "<td><a href='//h.example/1.jpg'>Show</a></table>",
+        ),
+        (
+            "t.xml",
+            '<Workbook xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet">'
+            '<Worksheet ss:Name="P"><Table>'
+            "<Row><Cell><Data>SKU</Data></Cell><Cell><Data>Title</Data></Cell>"
+            "<Cell><Data>Photo</Data></Cell></Row>"
+            "<Row><Cell><Data>1</Data></Cell><Cell ss:HRef='/p'><Data>Mug</Data></Cell>"
+            "<Cell ss:HRef='//h.example/1.jpg'><Data>Show</Data></Cell></Row>"
+            "</Table></Worksheet></Workbook>",
+        ),
+        (
+            "t.ods",
+            zipped(
+                {
+                    "mimetype": OPEN_TABLE,
+                    "content.xml": "<office:document-content><table:table><table:table-row>"
+                    + "".join(
+                        f"<table:table-cell><text:p>{text}</text:p></table:table-cell>"
+                        for text in ("SKU", "Title", "Photo")
+                    )
+                    + "</table:table-row><table:table-row>"
+                    "<table:table-cell><text:p>1</text:p></table:table-cell>"
+                    "<table:table-cell><text:p>Mug</text:p></table:table-cell><table:table-cell>"
+                    "<text:p><text:a xlink:href='//h.example/1.jpg'>Show</text:a></text:p>"
+                    "</table:table-cell></table:table-row></table:table></office:document-content>",
+                }
+            ),
+        ),
+    ],
+)
+def test_photos_that_are_links_behind_a_text_are_read(
+    tmp_path: Path, name: str, content: str | bytes
+) -> None:
+    (row,), bad, _ = read(write(tmp_path, content, name))
+    assert not bad and (row.product_id, row.title) == ("1", "Mug")
+    assert [photo.name for photo in row.photos] == ["//h.example/1.jpg"]
