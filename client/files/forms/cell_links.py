@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from twinshelf.client.files.forms.sheet_xml import found_in_sheet, number_of
+from twinshelf.client.files.forms.sheet_xml import found_in_sheet, number_of, relations_of
 from twinshelf.client.files.values.photos import LinkedText
 
 _BYTES_LOOKED_AT = 1 << 20
@@ -18,9 +18,7 @@ _LONGEST = 4096
 _MOST_LINKS = 100_000
 _LINK = re.compile(rb"<(?:\w{1,9}:)?hyperlink\s[^>]*>")
 _AREA = re.compile(rb'\bref="([A-Z]{1,3})(\d{1,7})[:"]')
-_RELATION = re.compile(rb"<(?:\w{1,9}:)?Relationship\s[^>]*>")
-_OUTSIDE = b'TargetMode="External"'
-_OWN_IDENTIFIER = re.compile(rb'\sId="([^"]*)"')
+_IDENTIFIER = re.compile(rb'\sId="([^"]*)"')
 _TARGET = re.compile(rb'\sTarget="([^"]*)"')
 _IDENTIFIER = re.compile(rb'\b\w{1,9}:id="([^"]*)"')
 # HYPERLINK("https://...","Photo") and _xlfn.IMAGE("https://..."), with their cell; what stands in
@@ -68,15 +66,9 @@ class CellLinks:
 
 def _links_in(path: Path, place: str) -> Iterator[tuple[tuple[int, int], str]]:
     """Row and column of each link, and where it leads; they stand behind all cells."""
-    folder, _, name = place.rpartition("/")
-    beside = f"{folder}/_rels/{name}.rels"
     with zipfile.ZipFile(path) as archive:
-        text = archive.read(beside) if beside in archive.namelist() else b""
-    targets = {}
-    for each in _RELATION.findall(text):
-        identifier, target = _OWN_IDENTIFIER.search(each), _TARGET.search(each)
-        if identifier and target and _OUTSIDE in each:
-            targets[identifier[1]] = html.unescape(target[1].decode(errors="replace"))
+        relations = relations_of(archive, place)
+    targets = {key: each.target for key, each in relations.items() if each.is_outside}
     found = found_in_sheet(path, place, _LINK, _LONGEST) if targets else iter(())
     for link in islice(found, _MOST_LINKS):
         area, identifier = _AREA.search(link[0]), _IDENTIFIER.search(link[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from twinshelf.client.files.forms.cell_links import CellLinks
+from twinshelf.client.files.forms.cell_pictures import CellPictures
 from twinshelf.client.files.forms.header import (
     ColumnOrder,
     count_named,
@@ -47,6 +48,7 @@ class ExcelSheet:
         sheets: Names of the sheets that are read.
         other_sheets: Names of those that hold cells and are not.
         formula_columns: Columns of formulas whose values the file does not hold.
+        pictures: Names of pictures in the file that lie on none of the cells.
         header: Names of the columns.
         first_row: Number of the row, from 0 among those with cells, where the products begin.
     """
@@ -55,15 +57,9 @@ class ExcelSheet:
     sheets: tuple[str, ...]
     other_sheets: tuple[str, ...]
     formula_columns: tuple[str, ...]
+    pictures: tuple[str, ...]
     header: tuple[str, ...]
     first_row: int
-
-    @property
-    def pictures(self) -> tuple[str, ...]:
-        """Names of pictures that lie on the sheets."""
-        with zipfile.ZipFile(self.path) as archive:
-            names = archive.namelist()
-        return tuple(name for name in names if name.startswith(_PICTURES))
 
     def rows(self) -> Iterator[Cells]:
         """Yields the cells of each row that has any.
@@ -72,9 +68,10 @@ class ExcelSheet:
             ProductFileError: If the file breaks off.
         """
         width = len(self.header)
-        with _opened(self.path) as workbook:
+        with _opened(self.path) as workbook, zipfile.ZipFile(self.path) as archive:
             for name in self.sheets:
-                rows = _sheet_rows(workbook[name], self.path)
+                pictures = CellPictures(archive, _place_of(workbook[name]))
+                rows = _sheet_rows(workbook[name], self.path, pictures)
                 order = ColumnOrder(self.header)
                 for cells in islice(rows, self.first_row, None):
                     if not order.is_renamed(cells):
@@ -112,11 +109,13 @@ def open_excel(path: Path, *, has_header: bool) -> ExcelSheet:
         header = unique_names([cell * has_header for cell in chosen.cells])
         first_row = chosen.place + has_header
         formulas = _find_formulas(workbook, path, sheets[0], first_row)
+        pictures = _find_pictures(path, [_place_of(workbook[name]) for name in sheets], len(header))
     return ExcelSheet(
         path=path,
         sheets=sheets,
         other_sheets=tuple(name for name in headers if name not in sheets),
         formula_columns=tuple(header[place] for place in formulas),
+        pictures=tuple(pictures),
         header=header,
         first_row=first_row,
     )
@@ -156,6 +155,15 @@ def _find_formulas(workbook: Any, path: Path, sheet: str, first_row: int) -> lis
     return [place for place in empty if place in formulas]
 
 
+def _find_pictures(path: Path, places: Sequence[str], width: int) -> list[str]:
+    """Names of the pictures that lie on no cell of some sheets."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.startswith(_PICTURES)]
+        sheets = [CellPictures(archive, place) for place in places if names]
+        placed = {name for sheet in sheets for name in sheet.names(width)}
+    return [name for name in names if name not in placed]
+
+
 @contextmanager
 def _opened(path: Path, *, with_values: bool = True) -> Iterator[Any]:
     """Opens a workbook, with the values that were kept of formulas, or with the formulas."""
@@ -192,7 +200,7 @@ def _load(path: Path, file: BinaryIO, load_workbook: Callable[..., Any]) -> Any:
         raise ProductFileError(f"{path} is not a readable Excel workbook: {error}") from error
 
 
-def _sheet_rows(sheet: Any, path: Path) -> Iterator[Cells]:
+def _sheet_rows(sheet: Any, path: Path, pictures: CellPictures | None = None) -> Iterator[Cells]:
     sheet.reset_dimensions()  # some programs write wrong ones, and rows would be lost
     rows = enumerate(islice(sheet.iter_rows(), _MOST_ROWS), start=1)
     links, merged = _beside_values(sheet, path)
@@ -206,16 +214,22 @@ def _sheet_rows(sheet: Any, path: Path) -> Iterator[Cells]:
             raise ProductFileError(f"{path} is not a readable Excel workbook: {error}") from error
         if any(cell is not None for cell in cells):
             cells = links.linked(cells, number) if links else cells
+            cells = pictures.filled(cells, number) if pictures else cells
             yield merged.filled(cells, number) if merged else cells
 
 
 def _beside_values(sheet: Any, path: Path) -> tuple[CellLinks | None, MergedCells | None]:
     """Its links and merged cells, which openpyxl does not tell of a sheet read row by row."""
-    place = getattr(sheet, "_worksheet_path", "")
+    place = _place_of(sheet)
     try:
         return CellLinks(path, place), MergedCells(path, place)
     except (KeyError, OSError, zipfile.BadZipFile):
         return None, None
+
+
+def _place_of(sheet: Any) -> str:
+    """Where the archive holds a sheet; empty where it is none of cells."""
+    return str(getattr(sheet, "_worksheet_path", ""))
 
 
 def _value_of(cell: Any) -> object:

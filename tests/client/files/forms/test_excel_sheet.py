@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import openpyxl
 import pytest
+from openpyxl import drawing
+from PIL import Image
 
 from tests.client.files.tables import read, write, zipped
 from twinshelf.client.files.forms import zip_archive
@@ -110,6 +113,61 @@ def test_pictures_on_a_sheet_are_said_not_to_be_read(tmp_path: Path) -> None:
         archive.writestr("xl/media/image1.png", b"")
     said = "1 picture on the sheets not read: xl/media/image1.png; a column has to name the photos"
     assert read(path)[2] == [said]
+
+
+def _photo(level: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (level, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("header", ["Photo", None])
+def test_a_picture_stands_in_the_cell_on_which_it_begins(
+    tmp_path: Path, header: str | None
+) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["notes"])
+    photos = [_photo(level) for level in range(4)]
+    for name, (first, second) in {"A": (0, 1), "B": (2, 3)}.items():
+        sheet = book.create_sheet(name)
+        sheet.append(["Our goods"])
+        sheet.append([header, "sku", "title", "price"])
+        sheet.append([None, f"{name}1", f"Mug {name}", 5])
+        sheet.append([None, f"{name}2", f"Pan {name}", 6])
+        sheet.append([None, f"{name}3", f"Pot {name}", 7])
+        for cell, level in {"A1": first, "A3": first, "A4": second, "C5": second}.items():
+            sheet.add_image(drawing.image.Image(io.BytesIO(photos[level])), cell)
+    book.save(tmp_path / "t.xlsx")
+    rows, bad, said = read(tmp_path / "t.xlsx")
+    assert not bad and [row.title for row in rows] == [
+        f"{word} {name}" for name in "AB" for word in ("Mug", "Pan", "Pot")
+    ]
+    shown = [[photo.data for photo in row.photos] for row in rows]
+    assert shown == [[photos[0]], [photos[1]], [], [photos[2]], [photos[3]], []]
+    assert not any("pictures on" in sentence or "picture on" in sentence for sentence in said)
+
+
+def test_pictures_that_wps_writes_into_cells_are_read(tmp_path: Path) -> None:
+    lines = [["sku", "title", "photo"], ["1", "Mug", '@DISPIMG("ID_0A",1)'], ["2", "Pan", "x.jpg"]]
+    with zipfile.ZipFile(_book(tmp_path, {"Products": lines})) as archive:
+        members: dict[str, str | bytes] = {
+            name: archive.read(name).decode() for name in archive.namelist()
+        }
+    sheet = "xl/worksheets/sheet1.xml"
+    members[sheet] = str(members[sheet]).replace("@DISPIMG", "=DISPIMG")
+    members["xl/media/image1.png"] = photo = _photo(9)
+    members["xl/cellimages.xml"] = (
+        '<etc:cellImages><etc:cellImage><xdr:pic><xdr:nvPicPr><xdr:cNvPr id="2" name="ID_0A"/>'
+        '</xdr:nvPicPr><xdr:blipFill><a:blip r:embed="rId1"/></xdr:blipFill></xdr:pic>'
+        "</etc:cellImage></etc:cellImages>"
+    )
+    members["xl/_rels/cellimages.xml.rels"] = (
+        '<Relationships><Relationship Id="rId1" Target="media/image1.png"/></Relationships>'
+    )
+    rows, _, said = read(write(tmp_path, zipped(members), "t.xlsx"))
+    assert [photo.data for photo in rows[0].photos] == [photo]
+    assert [photo.name for photo in rows[1].photos] == ["x.jpg"]
+    assert not any("pictures on" in sentence or "picture on" in sentence for sentence in said)
 
 
 def test_a_workbook_that_would_fill_the_disk_stays_in_its_archive(
