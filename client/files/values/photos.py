@@ -6,7 +6,7 @@ import base64
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
@@ -40,6 +40,8 @@ _NEXT_URL = re.compile(
 )
 # Airtable writes "mug.jpg (https://...)".
 _NAMED_URL = re.compile(r"(?:^|(?<=,))[^,()]* \((https?://[^\s()]+)\)", re.IGNORECASE)
+_MOST_FOLDERS = 8
+_ABSOLUTE = re.compile(r"/|[a-z]:/", re.IGNORECASE)
 _FILE_HOST = re.compile("^file://[^/]*", re.IGNORECASE)
 # A few bytes of Parquet may spell a list of millions.
 _MOST_ITEMS = 10_000
@@ -242,7 +244,7 @@ class PhotoFiles:
         # A shop names photos from its own root, or as in a URL; a Mac spells "ü" with two signs.
         names = dict.fromkeys(
             spelled
-            for each in (name, name.lstrip("/"), unquote(name))
+            for each in (name, name.lstrip("/"), unquote(name), *_tails(name))
             for spelled in (each, normalize("NFC", each), normalize("NFD", each))
         )
         paths = [folder / each for each in names for folder in self._folders]
@@ -263,6 +265,14 @@ class PhotoFiles:
         if not os.access(path, os.R_OK):
             raise PhotoError(f"the photo {path} cannot be read: permission denied")
         return path
+
+
+def _tails(name: str) -> Iterator[str]:
+    """What an absolute path, of whatever machine, may be called from one of its folders."""
+    if _ABSOLUTE.match(name):
+        parts = [part for part in name.split("/") if part][-_MOST_FOLDERS:]
+        for start in range(len(parts)):
+            yield "/".join(parts[start:])
 
 
 def read_photo(path: Path) -> bytes:
