@@ -250,7 +250,7 @@ class PhotoFiles:
         paths = [folder / each for each in names for folder in self._folders]
         try:
             path = next((path for path in paths if path.exists()), self._folders[0] / name)
-            resolved = path.resolve()
+            resolved = path.resolve(strict=True)
             if not any(resolved.is_relative_to(folder) for folder in self._resolved):
                 raise PhotoError(
                     f"the photo {path} lies outside the table's folder; --image-root allows another"
