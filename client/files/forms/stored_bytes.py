@@ -67,6 +67,10 @@ _SCRIPTS = {
     "YAML; save it as JSON": re.compile(
         rb"(?:---\s*\n)?(?:[\w ]+:\s*\n)?(?P<indent> *)- [\w ]+: [^\n]*\n(?P=indent)  [\w ]+:"
     ),
+    "a list of records line by line; save it as CSV or JSON": re.compile(
+        rb"(?P<first>[\w #./-]{1,40}):[ \t][^\n]*\n"
+        rb"(?:[\w #./-]{1,40}:[ \t][^\n]*\n)+\s*\n(?P=first):"
+    ),
     "JavaScript; save what it holds as JSON": re.compile(
         rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*+(?:export\s+)?"
         rb"(?:default|(?:var|let|const)\s+\w+\s*(?::[^=\n]*)?=|[\w.$]+\s*\(|[\w.]+\s*=)\s*[\[{]",

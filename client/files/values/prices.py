@@ -186,7 +186,17 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
     divisor = price.get("divisor")
     if isinstance(amount, int | float) and divisor in _DIVISORS:
         return float(str(amount)) / float(str(divisor))
+    shown = [value for value in price.values() if isinstance(value, str)]
+    if isinstance(amount, int) and any(_shows_hundredths(text, amount) for text in shown):
+        return amount / 100
     return amount
+
+
+def _shows_hundredths(text: str, amount: int) -> bool:
+    """Whether "19,99 €" stands beside 1999."""
+    with suppress(ValueError):
+        return amount > 0 and price_of(text) == amount / 100
+    return False
 
 
 def decimal_sign_of(name: str, cells: Iterable[object]) -> DecimalSign:

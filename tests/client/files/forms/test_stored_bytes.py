@@ -114,6 +114,7 @@ def test_of_several_tables_in_an_archive_that_of_products_is_read(
         (b"\x80\x04\x95\x10\x00\x00\x00}\x94.", "is no text"),
         (b"t.csv".ljust(257, b"\0") + b"ustar", "tar archive; unpack it"),
         (b"products:\n  - id: 1\n    title: Mug\n", "YAML"),
+        (b"SKU: A1\nName: Mug\n\nSKU: A2\nName: Pan\n", "a list of records line by line"),
         (b"[S1]\ntitle=Mug\n\n[S2]\ntitle=Pan\n", "file of settings"),
         (b'var products = [{"id": 1}];', "JavaScript"),
         (b"// Goods\nexport const GOODS: Good[] = [\n{ title: 'Mug' },\n];", "JavaScript"),

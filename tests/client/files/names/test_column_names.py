@@ -59,7 +59,7 @@ def test_a_name_of_something_else_tells_no_field(field: str, names: str) -> None
 
 
 def test_numbers_of_products_are_known() -> None:
-    names = "Tuotetunnus,Cod articol,ID výrobku,ID produs,Termék ID,"
+    names = "Tuotetunnus,OEM No.,Cod articol,ID výrobku,ID produs,Termék ID,"
     names += "Indeks towaru,Ref. do artigo,物料编码,품목코드,Код позиции,Mã vật tư"
     assert [name for name in names.split(",") if not is_product_number(name)] == []
     assert not any(map(is_product_number, ("Category code", "Kod producenta", "Phone number")))

@@ -86,6 +86,11 @@ def test_a_name_starts_from_the_first_folder_that_has_it(tmp_path: Path) -> None
         files.find("x" * 5000)
 
 
+def test_a_photo_that_is_nowhere_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="there is no photo /nowhere/a.jpg"):
+        PhotoFiles([tmp_path]).find("/nowhere/a.jpg")
+
+
 def test_photos_of_the_wrong_size_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
