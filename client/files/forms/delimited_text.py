@@ -54,6 +54,7 @@ class DelimitedText:
         quote: What stands round cells that hold a delimiter.
         skipped_line_count: Lines before the header: the delimiter's name, as Excel's "sep=;", or
             what the report is called.
+        has_comments: Whether lines before the header are comments, "# Section 1", as others then.
         starts: Where columns of fixed widths begin; empty where a delimiter parts them.
     """
 
@@ -64,6 +65,7 @@ class DelimitedText:
     has_header: bool
     quote: str = '"'
     skipped_line_count: int = 0
+    has_comments: bool = False
     starts: tuple[int, ...] = ()
 
     def rows(self) -> Iterator[list[str] | str]:
@@ -100,6 +102,9 @@ class DelimitedText:
         if all(map(is_ruled, filled)):  # or empty, in a table of fixed widths
             return True
         if len(filled) == _CELLS_OF_TRAILER and filled[0] == "TRL" and self.skipped_line_count:
+            return True
+        is_alone = len(filled) == 1 < len(self.header)
+        if self.has_comments and is_alone and cells[0].startswith("#"):
             return True
         # The first cell tells of most rows that they are none.
         if not self.has_header or filled[0].strip('\ufeff "') not in self.header[0]:
@@ -168,6 +173,7 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
         has_header=form.has_header,
         quote=quote,
         skipped_line_count=start,
+        has_comments=count_comments(sample) > 0,
         starts=starts,
     )
 

@@ -199,6 +199,7 @@ def test_half_an_emoji_costs_no_file_of_utf_16(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "# Export of a shop\nid,title\n1,Tea\n# Section 2\n2,Milk\n",
         "# Export of a shop\n# Created 2024, all rights\n#\nid,title\n1,Tea\n2,Milk\n",
         "#id\ttitle\n1\tTea\n2\tMilk\n",
         "id,title\n1,Te\0a\n2,Milk\n\0\0\0",
