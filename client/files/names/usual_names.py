@@ -165,7 +165,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         fabricante produttore marka producent merek merk znacka
         виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
         merkki
-        μαρκα מותג العلامة_التجارية ブランド ブランド名 メーカー 品牌 브랜드 제조사
+        μαρκα מותג العلامة_التجارية ブランド ブランド名 メーカー 品牌 브랜드 브랜드명 제조사
         الماركة mfr mfg mfr_name mfg_name κατασκευαστης ยี่ห้อ tuotemerkki tillverkare proizvodac
         производител jenama gamintojas brend razotajs произвођач proizvajalec tootja
         ბრენდი ապրանքանիշ

@@ -75,6 +75,7 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=id,title=name_s,category=cat_ss,price=price_f,images=image_s"),
         ("Item.id,ItemText.de-name1,ItemText.de-description",
          "product_id=Item.id,title=ItemText.de-name1,description=ItemText.de-description"),
+        ("상품명,제조사명,브랜드명", "title=상품명,brand=브랜드명"),
         ("en_name,de_name", "title=en_name"),
         ("Název výrobku,Cena", "title=Název výrobku,price=Cena"),
         ("sku,Libellé court panier,Libellé long produit",
