@@ -47,6 +47,11 @@ _OTHERS = {
     b"Rar!": "a RAR archive; unpack it",
     b"\xff\xd8\xff": "a photo; give its folder",
     b"\x89PNG": "a photo; give its folder",
+    b"RIFF": "a photo; give its folder",
+    b"{\\rtf": "a text document; save its table as CSV",
+    b"Obj\x01": "an Avro file; save it as Parquet",
+    b"$FL2": "an SPSS table; save it as CSV",
+    b"<stata_dta>": "a Stata table; save it as CSV",
     b"SQLite format 3": "a database; export its table as CSV",
     b"MIME-Version:": "a web archive; save it as a web page, or its table as CSV",
     b"From: <Saved by": "a web archive; save it as a web page, or its table as CSV",
@@ -90,7 +95,12 @@ _MAGIC: dict[bytes, _Packing] = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\xfd7zXZ": "xz",
     ZIP_MAGIC: "zip",
-    **{b"BZh%d1AY&SY" % level: "bz2" for level in range(1, 10)},
+    # Of nothing it ends at once.
+    **{
+        b"BZh%d%b" % (n, block): "bz2"
+        for n in range(1, 10)
+        for block in (b"1AY&SY", b"\x17rE8P\x90")
+    },
 }
 _LONGEST_MAGIC = max(map(len, _MAGIC))
 _BROKEN = (OSError, EOFError, pa.ArrowException, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
