@@ -81,6 +81,8 @@ _ELEMENT = re.compile(r"<[^<>]*>")
 _TAG = re.compile(
     r"</?(?:b|big|em|font|i|mark|small|span|strong|sub|sup|u)(?:\s[^<>]*)?>", re.IGNORECASE
 )
+# In data of the web a text names its language: "Red tea"@en.
+_IN_LANGUAGE = re.compile(r'(?<!\S)"((?:(?!"@).)*)"@[a-z]{2}(?:-[A-Za-z]{2,4})?(?!\S)', re.DOTALL)
 # Texts in Python's notation, and what it does not read: ['a' 'b'] of numpy, which are two texts,
 # array(['a'], dtype=object), Decimal('3.5'), nan.
 _QUOTED = r"'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\""
@@ -240,9 +242,14 @@ def texts_of(value: object) -> list[str]:
 
 
 def without_markup(text: str) -> str:
-    """Returns a name without what a web page writes around it: "&amp;" is &, "<b>Tea</b>" Tea."""
+    """Returns a name without what a web page writes around it: "&amp;" is &, "<b>Tea</b>" Tea.
+
+    Also without the language that data of the web names.
+    """
     if "&" in text and ";" in text:
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    if '"@' in text:
+        text = _IN_LANGUAGE.sub(r"\1", text)
     return _TAG.sub("", text) if "<" in text else text
 
 

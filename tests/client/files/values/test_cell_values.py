@@ -11,6 +11,7 @@ from twinshelf.client.files.values.cell_values import (
     present_text_of,
     text_of,
     texts_of,
+    without_markup,
 )
 
 
@@ -146,6 +147,11 @@ def test_places_of_attributes_in_a_list_are_none_of_their_values() -> None:
     assert attributes_of("Colour:Blue:0") == ({"Colour": "Blue"}, 0)
     for values in ({"Ratio": "16:9"}, {"Open": "Mo 10:05"}, {"Kit": "a:1", "Size": "M"}):
         assert attributes_of(",".join(f"{n}:{value}" for n, value in values.items())) == (values, 0)
+
+
+def test_a_text_that_names_its_language_is_the_text() -> None:
+    assert without_markup('"TV 24" wide"@en-US "Tele"@fr') == 'TV 24" wide Tele'
+    assert without_markup('Mug "Tea"@home') == 'Mug "Tea"@home'
 
 
 def test_attributes_of_ruby_are_read() -> None:
