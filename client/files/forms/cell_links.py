@@ -18,8 +18,6 @@ _LONGEST = 4096
 _MOST_LINKS = 100_000
 _LINK = re.compile(rb"<(?:\w{1,9}:)?hyperlink\s[^>]*>")
 _AREA = re.compile(rb'\bref="([A-Z]{1,3})(\d{1,7})[:"]')
-_IDENTIFIER = re.compile(rb'\sId="([^"]*)"')
-_TARGET = re.compile(rb'\sTarget="([^"]*)"')
 _IDENTIFIER = re.compile(rb'\b\w{1,9}:id="([^"]*)"')
 # HYPERLINK("https://...","Photo") and _xlfn.IMAGE("https://..."), with their cell; what stands in
 # place of a text, such as another cell, tells no address.
