@@ -34,7 +34,8 @@ GREATEST_COUNT: Final = 2**31 - 1
 GREATEST_SEQUENCE: Final = 2**63 - 1
 FILES_HELP: Final = (
     "CSV or other delimited text, JSON, JSON lines, XML or a table of a web page (each also .gz, "
-    ".zst, .bz2, .xz or in a .zip), Parquet, Excel, OpenDocument, a folder of photos, or - for standard input"
+    ".zst, .bz2, .xz or in a .zip), Parquet, Excel, OpenDocument, a folder of photos, or - for "
+    "standard input"
 )
 
 EncoderOption = Annotated[
