@@ -32,10 +32,10 @@ class Relation:
 
 
 def bytes_at(archive: zipfile.ZipFile, place: str, most: int = 1 << 28) -> bytes:
-    """Reads a part of a workbook; nothing where it is missing, damaged or too large."""
+    """Reads a part of a workbook; nothing where it is missing, damaged, locked or too large."""
     try:
         return archive.read(place) if archive.getinfo(place).file_size <= most else b""
-    except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
+    except (KeyError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return b""
 
 
