@@ -108,6 +108,7 @@ def make_parts(config: ServerConfig, encoders: Sequence[Encoder]) -> Parts:
             slow_message_limit=config.slow_message_count,
             stream_limit=config.stream_count,
             message_timeout_s=config.message_timeout_s,
+            turn_timeout_s=config.wait_limit_s,
             stream_idle_timeout_s=config.stream_idle_timeout_s,
         )
     )

@@ -17,7 +17,7 @@ from twinshelf.server.access.exposure import check_exposure
 from twinshelf.server.access.key_ring import KeyRing
 from twinshelf.server.access.rate_limit import RateLimit
 from twinshelf.server.access.transport import ServerTls, server_credentials
-from twinshelf.server.config import KIB, MIB, ServerConfig
+from twinshelf.server.config import MIB, ServerConfig
 from twinshelf.server.encoders.encoder import Encoder
 from twinshelf.server.parts import (
     MATCHING_SERVICE,
@@ -29,6 +29,7 @@ from twinshelf.server.parts import (
 )
 from twinshelf.server.services.calls.call_interceptor import CallInterceptor
 from twinshelf.server.services.calls.door import Door
+from twinshelf.server.services.calls.message_reader import UNREAD_BYTES
 from twinshelf.server.services.catalog_service import CatalogServicer
 from twinshelf.server.services.embedding.encoder_watch import EncoderWatch
 from twinshelf.server.services.encoder_service import EncoderServicer
@@ -51,8 +52,6 @@ logger = logging.getLogger(__name__)
 MATCH_METHOD: Final = f"/{MATCHING_SERVICE}/MatchProduct"
 _TRACES_TIMEOUT_S: Final = 3.0
 _CONNECTION_AGE_MS: Final = 300_000
-# Most photos are smaller: what is larger waits for its caller to hear that more may be sent.
-_UNREAD_BYTES: Final = 512 * KIB
 
 
 class MatchingServer:
@@ -283,7 +282,7 @@ def channel_options(config: ServerConfig) -> list[tuple[str, int]]:
         # Of a message that nobody reads gRPC takes no more than this. Else it takes as much as the
         # line carries: of a near caller all of it, whether it will be read or refused.
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", _UNREAD_BYTES),
+        ("grpc.http2.lookahead_bytes", UNREAD_BYTES),
         # Bit 0, no compression: gRPC inflates a message before it looks at its length, so that a
         # few hundred kilobytes of a stranger would fill the memory.
         ("grpc.compression_enabled_algorithms_bitset", 1),

@@ -68,6 +68,14 @@ async def largest_messages(address: str, end_s: float, codes: Codes) -> None:
     await _callers(address, _photo_message(READ_BYTES), 64, end_s, codes)
 
 
+async def large_streams(address: str, end_s: float, codes: Codes) -> None:
+    """32 streams send messages as large as the service reads them, again and again."""
+    offer = request(image=_padded(READ_BYTES))
+    each = matching_service_pb2.MatchProductsRequest(request=offer)
+    body = frames.message(each.SerializeToString()) * 20
+    await _callers(address, body, 32, end_s, codes, method=MATCH_STREAM)
+
+
 async def unread_streams(address: str, end_s: float, codes: Codes) -> None:
     """8 streams ask for 1,000 matches 2,000 times and never read an answer."""
     each = matching_service_pb2.MatchProductsRequest(request=request(title="gel", match_count=1000))
@@ -155,6 +163,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     for attack in (
         large_photos,
         largest_messages,
+        large_streams,
         unread_streams,
         long_answers,
         bombs,
@@ -194,9 +203,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _callers(address: str, body: bytes, count: int, end_s: float, codes: Codes) -> None:
+async def _callers(
+    address: str, body: bytes, count: int, end_s: float, codes: Codes, *, method: str = MATCH
+) -> None:
     """Callers with a connection each, which ask again as soon as they are answered."""
-    headers = frames.header_block(MATCH, address)
+    headers = frames.header_block(method, address)
 
     async def caller(connection: WireConnection) -> None:
         while (left_s := end_s - time.monotonic()) > 0 and not connection.closed.done():
@@ -210,9 +221,13 @@ async def _callers(address: str, body: bytes, count: int, end_s: float, codes: C
 
 
 def _photo_message(byte_count: int) -> bytes:
+    return frames.message(request(image=_padded(byte_count)).SerializeToString())
+
+
+def _padded(byte_count: int) -> bytes:
+    """Returns a small photo with so many bytes."""
     small = photo(640, 480)
-    image = small + bytes(byte_count - len(small))
-    return frames.message(request(image=image).SerializeToString())
+    return small + bytes(byte_count - len(small))
 
 
 def _counter(codes: Codes) -> Callable[[object, int], None]:

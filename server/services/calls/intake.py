@@ -22,14 +22,9 @@ from twinshelf.server.errors import (
     ServerBusyError,
     ServerStoppingError,
     SlowMessageError,
-    TooManyBytesError,
 )
+from twinshelf.server.services.calls.message_reader import MessageReader
 
-# Whatever arrives within it is no burden: a text, or a photo over a good line. Waited for in turns
-# of the loop: one that was held up takes its timers before it looks at what has arrived meanwhile,
-# and would find all senders slow.
-_PROMPT_S: Final = 0.05
-_PROMPT_TURNS: Final = 5
 # Who asks how the server is, or for a watch, has little to say, and soon.
 _SHORT_BYTES: Final = 64 * 1024
 _SHORT_TIMEOUT_S: Final = 1.0
@@ -42,6 +37,7 @@ class IntakeConfig:
     slow_message_limit: int
     stream_limit: int
     message_timeout_s: float
+    turn_timeout_s: float
     stream_idle_timeout_s: float
 
 
@@ -51,10 +47,16 @@ class Intake:
     def __init__(self, config: IntakeConfig) -> None:
         """Takes the bounds."""
         self._config = config
-        self._slow = _SlowPlaces(config.slow_message_limit, config.message_timeout_s)
+        self._messages = MessageReader(
+            slow_limit=config.slow_message_limit,
+            timeout_s=config.message_timeout_s,
+            turn_timeout_s=config.turn_timeout_s,
+        )
         # Strangers have places of their own: they must not hold up callers with a key.
-        self._slow_strangers = _SlowPlaces(
-            config.slow_message_limit, min(_SHORT_TIMEOUT_S, config.message_timeout_s)
+        self._messages_of_strangers = MessageReader(
+            slow_limit=config.slow_message_limit,
+            timeout_s=min(_SHORT_TIMEOUT_S, config.message_timeout_s),
+            turn_timeout_s=config.turn_timeout_s,
         )
         self._streams: Counter[str] = Counter()  # by key; "" without one
 
@@ -73,10 +75,10 @@ class Intake:
 
         Raises:
             InvalidRequestError: If the call ends without a message.
-            TooManyBytesError: If it is slow, and many others are.
+            TooManyBytesError: If it is slow or may be large, and many others are.
             SlowMessageError: If it takes too long.
         """
-        return await _read(context, self._slow)
+        return await self._messages.read(context)
 
     async def read_short(self, context: grpc.aio.ServicerContext, *, is_open: bool) -> bytes:
         """Returns the only message of a call that has no reason to be long.
@@ -87,10 +89,10 @@ class Intake:
 
         Raises:
             InvalidRequestError: If the call ends without a message, or with a long one.
-            TooManyBytesError: If it is slow, and many others are.
+            TooManyBytesError: If it is slow or may be large, and many others are.
             SlowMessageError: If it takes too long.
         """
-        raw = await _read(context, self._slow_strangers if is_open else self._slow)
+        raw = await (self._messages_of_strangers if is_open else self._messages).read(context)
         if len(raw) > _SHORT_BYTES:
             raise InvalidRequestError(
                 f"a message of this method may have {_SHORT_BYTES} bytes, got {len(raw)}", field=""
@@ -106,7 +108,8 @@ class Intake:
             SlowMessageError: If the next message takes longer than a stream may be idle.
             ServerStoppingError: If the server stops.
         """
-        reading = asyncio.ensure_future(context.read())
+        # Without a limit: a stream that waits for its turn costs nobody anything.
+        reading = await self._messages.begin(context, turn_timeout_s=None)
         try:
             await asyncio.wait(
                 {reading, self._stopping},
@@ -156,55 +159,3 @@ class Intake:
         raise SlowMessageError(
             f"the stream sent nothing for {self._config.stream_idle_timeout_s:g} s"
         )
-
-
-class _SlowPlaces:
-    """Messages that are being read and take more than a moment."""
-
-    def __init__(self, limit_count: int, timeout_s: float) -> None:
-        self._limit_count = limit_count
-        self.timeout_s = timeout_s
-        self._taken_count = 0
-
-    @contextmanager
-    def take(self) -> Iterator[None]:
-        if self._taken_count >= self._limit_count:
-            raise TooManyBytesError(
-                f"{self._taken_count} large or slow messages are being read already; "
-                "repeat the request later",
-                retry_after_s=0.5,
-            )
-        self._taken_count += 1
-        try:
-            yield
-        finally:
-            self._taken_count -= 1
-
-
-async def _read(context: grpc.aio.ServicerContext, places: _SlowPlaces) -> bytes:
-    reading = asyncio.ensure_future(context.read())
-    try:
-        if not await _is_prompt(reading):
-            with places.take():
-                if not await _is_done(reading, places.timeout_s):
-                    raise SlowMessageError(
-                        f"the message of the request did not arrive within {places.timeout_s:g} s"
-                    )
-        raw = reading.result()
-    finally:
-        reading.cancel()
-    if not isinstance(raw, bytes):
-        raise InvalidRequestError("the call ended without a message", field="")
-    return raw
-
-
-async def _is_prompt(reading: asyncio.Future[Any]) -> bool:
-    for _ in range(_PROMPT_TURNS):
-        if await _is_done(reading, _PROMPT_S / _PROMPT_TURNS):
-            return True
-    return False
-
-
-async def _is_done(reading: asyncio.Future[Any], timeout_s: float) -> bool:
-    await asyncio.wait({reading}, timeout=timeout_s)
-    return reading.done()

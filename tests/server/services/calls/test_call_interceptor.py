@@ -226,7 +226,11 @@ async def test_a_quiet_stream_holds_nothing_of_what_it_has_answered() -> None:
 def stream_of(method: Any, parse: Callable[[bytes], Any]) -> Any:
     """Returns a method as it is called through an interceptor."""
     config = IntakeConfig(
-        slow_message_limit=1, stream_limit=1, message_timeout_s=1, stream_idle_timeout_s=60
+        slow_message_limit=1,
+        stream_limit=1,
+        message_timeout_s=1,
+        turn_timeout_s=1,
+        stream_idle_timeout_s=60,
     )
     interceptor = CallInterceptor(
         intake=Intake(config),
