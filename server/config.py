@@ -41,8 +41,8 @@ class ServerConfig:
             one costs nothing; 0 for none.
         waiting_count: Offers that may wait for a place, those of streams not counted; more are
             refused.
-        wait_limit_s: Longest expected wait for a place, and longest wait until a message that may be
-            large is read; who would wait longer is refused.
+        wait_limit_s: Longest expected wait for a place, and longest wait for the turn in which a
+            message that may be large is read; who would wait longer is refused.
         call_count: Calls that are open at once, all kinds.
         held_limit_bytes: Memory for messages that are being answered; half of it is for streams.
         slow_message_count: Messages that are read at once and take more than a moment.

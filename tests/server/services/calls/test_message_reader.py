@@ -53,7 +53,9 @@ async def send(reader: MessageReader, peer: str, *messages: bytes) -> None:
 
 async def begun(reader: MessageReader, calls: Sequence[Call]) -> list[asyncio.Future[bytes]]:
     """Lets calls be read for as long as a message may take that counts as prompt."""
-    readings = [asyncio.ensure_future(reader.read(call.context)) for call in calls]
+    readings: list[asyncio.Future[bytes]] = []
+    for call in calls:
+        readings.append(asyncio.ensure_future(reader.read(call.context)))
     for _ in range(5):
         await asyncio.sleep(0)
     return readings
