@@ -116,10 +116,10 @@ class MessageReader:
             turns.release()
 
     def _judge(self, peer: str, read: asyncio.Future[Any]) -> None:
-        # What was not read to its end counts as large: of what is beyond the limit gRPC says no
-        # more than that the call has ended.
-        is_large = read.cancelled() or read.exception() is not None
-        if is_large or (isinstance(raw := read.result(), bytes) and len(raw) > UNREAD_BYTES):
+        # What broke off tells nothing: callers whose deadline passes leave in the middle, too.
+        if read.cancelled() or read.exception() is not None:
+            return
+        if isinstance(raw := read.result(), bytes) and len(raw) > UNREAD_BYTES:
             self._standing[peer] = -_PROBATION_COUNT
         elif (standing := self._standing.get(peer, 0)) <= 0:
             self._standing[peer] = standing + 1
