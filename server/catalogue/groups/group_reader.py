@@ -13,6 +13,7 @@ import numpy as np
 
 from twinshelf.server.catalogue.groups.group_record import EventKind, Group, GroupEvent, Member
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
+from twinshelf.server.catalogue.rows.group_tables import WHOLE_MEMBERS, WHOLE_NEIGHBOURS
 from twinshelf.server.catalogue.rows.schema import open_reader
 from twinshelf.server.encoders.modalities import Pattern
 
@@ -45,7 +46,7 @@ class GroupReader:
         if not started:
             return None
         members = self._select(
-            "SELECT p.product_id, m.is_pinned FROM group_members m "
+            f"SELECT p.product_id, m.is_pinned FROM {WHOLE_MEMBERS} m "
             "JOIN products p USING (product_number) WHERE m.group_number = ? "
             "ORDER BY product_number",
             (number,),
@@ -62,8 +63,8 @@ class GroupReader:
     def number_of(self, product_id: str) -> int | None:
         """Returns the number of a product's group; None if it is alone or not there."""
         rows = self._select(
-            "SELECT m.group_number FROM products p JOIN group_members m USING (product_number) "
-            "WHERE p.product_id = ?",
+            "SELECT m.group_number FROM products p "
+            f"JOIN {WHOLE_MEMBERS} m USING (product_number) WHERE p.product_id = ?",
             (product_id,),
         )
         return rows[0][0] if rows else None
@@ -71,9 +72,9 @@ class GroupReader:
     def groups_after(self, number: int, count: int) -> list[Group]:
         """Returns up to `count` groups of two products or more, from after a number."""
         numbers = self._select(
-            "SELECT m.group_number FROM group_members m JOIN products p USING (product_number) "
-            "WHERE m.group_number > ? GROUP BY m.group_number HAVING count(*) > 1 "
-            "ORDER BY m.group_number LIMIT ?",
+            f"SELECT m.group_number FROM {WHOLE_MEMBERS} m "
+            "JOIN products p USING (product_number) WHERE m.group_number > ? "
+            "GROUP BY m.group_number HAVING count(*) > 1 ORDER BY m.group_number LIMIT ?",
             (number, count),
         )
         groups = (self.group(row[0]) for row in numbers)
@@ -135,8 +136,8 @@ class GroupReader:
 
     def _members(self, which: str, number: int) -> list[Member]:
         rows = self._select(
-            "SELECT product_number, m.product_id, group_number, is_pinned FROM group_members m "
-            f"{which} ORDER BY product_number",
+            "SELECT product_number, m.product_id, group_number, is_pinned "
+            f"FROM {WHOLE_MEMBERS} m {which} ORDER BY product_number",
             (number,),
         )
         return [
@@ -158,7 +159,8 @@ def read_lists(reader: sqlite3.Connection, product: int) -> Lists:
     """Returns the neighbour lists of a product."""
     lists: Lists = {}
     stored = reader.execute(
-        "SELECT pattern, neighbours FROM group_neighbours WHERE product_number = ?", (product,)
+        f"SELECT pattern, neighbours FROM {WHOLE_NEIGHBOURS} WHERE product_number = ?",
+        (product,),
     ).fetchall()
     for pattern, blob in stored:
         rows = np.frombuffer(blob, dtype=NEIGHBOUR)

@@ -13,6 +13,7 @@ from twinshelf.server.catalogue.groups.group_reader import NEIGHBOUR
 from twinshelf.server.catalogue.groups.group_record import Move, NewGroup
 from twinshelf.server.catalogue.groups.group_store import ByHand, GroupChange
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
+from twinshelf.server.catalogue.rows.group_tables import CHECKED_TABLES, WHOLE_MEMBERS
 
 
 def write_change(writer: sqlite3.Connection, change: GroupChange) -> list[int]:
@@ -46,7 +47,7 @@ def write_lists(writer: sqlite3.Connection, lists: Mapping[int, Lists]) -> None:
     for product, by_pattern in lists.items():
         writer.execute("DELETE FROM group_neighbours WHERE product_number = ?", (product,))
         writer.executemany(
-            "INSERT INTO group_neighbours VALUES (?, ?, ?)",
+            "INSERT INTO group_neighbours VALUES (?1, ?2, ?3, row_checksum(?1, ?2, ?3))",
             [
                 (product, pattern, np.array(list(each.items()), dtype=NEIGHBOUR).tobytes())
                 for pattern, each in by_pattern.items()
@@ -57,8 +58,12 @@ def write_lists(writer: sqlite3.Connection, lists: Mapping[int, Lists]) -> None:
 def count_pins(writer: sqlite3.Connection, product_ids: Iterable[str], change: int) -> None:
     """Counts an event more or less by which products stay, whatever the machine finds."""
     writer.executemany(
-        "UPDATE group_members SET is_pinned = max(is_pinned + ?, 0) WHERE product_number = "
-        "(SELECT product_number FROM products WHERE product_id = ?)",
+        "UPDATE group_members SET is_pinned = new.is_pinned, checksum = row_checksum("
+        "new.product_number, new.product_id, new.group_number, new.is_pinned) FROM (SELECT "
+        "product_number, product_id, group_number, max(is_pinned + ?1, 0) AS is_pinned "
+        f"FROM {WHOLE_MEMBERS} WHERE product_number = "
+        "(SELECT product_number FROM products WHERE product_id = ?2)) new "
+        "WHERE group_members.product_number = new.product_number",
         [(change, product_id) for product_id in product_ids],
     )
 
@@ -75,6 +80,16 @@ def mark_pending(writer: sqlite3.Connection, products: Iterable[int]) -> None:
     writer.executemany(
         "INSERT OR IGNORE INTO group_pending (product_number, is_changed) VALUES (?, 0)",
         [(product,) for product in products],
+    )
+
+
+def renew(writer: sqlite3.Connection, products: Iterable[int]) -> None:
+    """Has products grouped as if they were new: what is stored of them is damaged."""
+    rows = [(product,) for product in products]
+    for table in CHECKED_TABLES:
+        writer.executemany(f"DELETE FROM {table} WHERE product_number = ?", rows)
+    writer.executemany(
+        "INSERT OR REPLACE INTO group_pending (product_number, is_changed) VALUES (?, 1)", rows
     )
 
 
@@ -126,8 +141,10 @@ def _write_move(
         )
     else:
         writer.executemany(
-            "INSERT INTO group_members VALUES (?, ?, ?, 0) "
-            "ON CONFLICT DO UPDATE SET group_number = excluded.group_number",
+            "INSERT OR REPLACE INTO group_members SELECT product_number, product_id, group_number, "
+            "is_pinned, row_checksum(product_number, product_id, group_number, is_pinned) FROM ("
+            "SELECT ?1 AS product_number, ?2 AS product_id, ?3 AS group_number, coalesce((SELECT "
+            f"is_pinned FROM {WHOLE_MEMBERS} WHERE product_number = ?1), 0) AS is_pinned)",
             [(product, product_id, target) for product, product_id in move.products.items()],
         )
     return event

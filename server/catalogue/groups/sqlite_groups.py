@@ -15,7 +15,12 @@ import numpy as np
 from twinshelf.server.catalogue.groups.group_reader import GroupReader, read_lists
 from twinshelf.server.catalogue.groups.group_record import Member
 from twinshelf.server.catalogue.groups.group_store import GroupChange, Pending, PendingBatch
-from twinshelf.server.catalogue.groups.group_writer import mark_pending, set_basis, write_change
+from twinshelf.server.catalogue.groups.group_writer import (
+    mark_pending,
+    renew,
+    set_basis,
+    write_change,
+)
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
 from twinshelf.server.catalogue.groups.neighbour_search import find_neighbours
 from twinshelf.server.catalogue.index.catalogue_index import CatalogueIndex, RunInWriter
@@ -85,6 +90,11 @@ class SqliteGroups:
 
     def pending(self, digest: str, count: int) -> PendingBatch | None:
         """Returns what is to be grouped next of what an encoder embedded; None for nothing."""
+        guard = self._store.guard
+        if damaged := guard.ungrouped():
+            self._commit(partial(renew, products=damaged))
+            for product in damaged:
+                guard.forget(product)
         rows = self._connection.execute(
             "SELECT g.mark, g.product_number, g.is_changed, coalesce(b.pattern, v.pattern) "
             "FROM (SELECT (SELECT encoder_number FROM encoders WHERE digest = ?) AS encoder) a "

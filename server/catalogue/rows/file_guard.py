@@ -14,7 +14,7 @@ from typing import IO
 
 from twinshelf.server.catalogue.rows.connections import end_long_read
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError, check_whole, open_reader
-from twinshelf.server.catalogue.rows.stored_rows import find_damaged_rows
+from twinshelf.server.catalogue.rows.stored_rows import GROUP_PROBLEM, find_damaged_rows
 
 logger = logging.getLogger(__name__)
 LOCK = "lock"
@@ -48,6 +48,10 @@ class FileGuard:
     def forget(self, product_number: int) -> None:
         """Notes that a product was written anew, or removed."""
         self._damaged.pop(product_number, None)
+
+    def ungrouped(self) -> list[int]:
+        """Returns the products whose groups or neighbours are damaged."""
+        return [number for number, each in self._damaged.items() if each == GROUP_PROBLEM]
 
     def find_problem(self) -> str | None:
         """Says why the file as a whole cannot be trusted; None when nothing is known. Quick."""

@@ -4,6 +4,17 @@ What a write means for groups is noted by triggers, in the transaction of the wr
 the write and its grouping loses nothing. There is one note for each product at most.
 """
 
+# Whose rows have checksums, and the fields that these are of.
+MEMBER_FIELDS = "product_number, product_id, group_number, is_pinned"
+NEIGHBOUR_FIELDS = "product_number, pattern, neighbours"
+CHECKED_TABLES = {"group_members": MEMBER_FIELDS, "group_neighbours": NEIGHBOUR_FIELDS}
+# In place of a table: a damaged row is seen by nobody, so that its product is alone, or lacks
+# neighbours, until a check of the file finds it and it is grouped anew.
+WHOLE_MEMBERS, WHOLE_NEIGHBOURS = (
+    f"(SELECT {fields} FROM {table} WHERE checksum = row_checksum({fields}))"
+    for table, fields in CHECKED_TABLES.items()
+)
+# Those of version 2 of the schema.
 GROUP_TABLES = """
 -- mark: a product that changes again while it is being grouped gets a new one, so that it is not
 -- forgotten.

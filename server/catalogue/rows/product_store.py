@@ -27,7 +27,7 @@ from twinshelf.server.catalogue.rows.encoder_rows import EncoderRows
 from twinshelf.server.catalogue.rows.file_guard import FileGuard
 from twinshelf.server.catalogue.rows.photo_rows import write_thumbnail
 from twinshelf.server.catalogue.rows.product_reader import ProductReader
-from twinshelf.server.catalogue.rows.schema import PRODUCT_FIELDS, open_writer, product_checksum
+from twinshelf.server.catalogue.rows.schema import PRODUCT_FIELDS, open_writer, row_checksum
 from twinshelf.server.catalogue.rows.vector_rows import VectorRows
 from twinshelf.server.errors import (
     CatalogueDamagedError,
@@ -142,7 +142,7 @@ class ProductStore:
             record.image_uri,
             time.time_ns() // 1000,
         )
-        values = (*fields, self._next_change(), product_checksum(*fields))
+        values = (*fields, self._next_change(), row_checksum(*fields))
         if old is None:
             number = self._writer.execute(
                 f"INSERT INTO products ({PRODUCT_FIELDS}, change_sequence, checksum) "

@@ -11,10 +11,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from twinshelf.server.catalogue.rows.group_tables import GROUP_TABLES
+from twinshelf.server.catalogue.rows.group_tables import CHECKED_TABLES, GROUP_TABLES
 
 logger = logging.getLogger(__name__)
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other programs
 BUSY_TIMEOUT_S = 10.0
 # What SQLite's log may keep of the disk; it grows beyond while a long read goes on.
@@ -78,7 +78,7 @@ ALTER TABLE catalogue_state ADD COLUMN catalogue_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE products ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE product_vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 DROP INDEX product_vectors_by_encoder;
-UPDATE products SET checksum = product_checksum({PRODUCT_FIELDS});
+UPDATE products SET checksum = row_checksum({PRODUCT_FIELDS});
 UPDATE product_vectors
     SET checksum = vector_checksum(vector, encoder_number, pattern, vector_version);
 """
@@ -172,16 +172,21 @@ WHEN NOT EXISTS (
         VALUES (NEW.product_number, 1);
 END;
 """
+_FROM_VERSION_4 = "".join(
+    f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    f"UPDATE {table} SET checksum = row_checksum({fields});"
+    for table, fields in CHECKED_TABLES.items()
+)
 # What leads from each version to the next one.
-_STEPS = (f"{_FROM_VERSION_1} {_TO_VERSION_2}", _FROM_VERSION_2, _FROM_VERSION_3)
+_STEPS = (f"{_FROM_VERSION_1} {_TO_VERSION_2}", _FROM_VERSION_2, _FROM_VERSION_3, _FROM_VERSION_4)
 
 
 class CatalogueFileError(Exception):
     """The file is not a catalogue that this version can serve; the message says why."""
 
 
-def product_checksum(*values: object) -> int:
-    """Returns the CRC-32 of the fields of a product, in the order of `PRODUCT_FIELDS`."""
+def row_checksum(*values: object) -> int:
+    """Returns the CRC-32 of the values of a row, such as those of `PRODUCT_FIELDS`."""
     return zlib.crc32("\0".join(map(str, values)).encode())
 
 
@@ -232,6 +237,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     # A text that is no UTF-8 is its row's damage, which the checksum tells; the others are read.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    connection.create_function("row_checksum", -1, row_checksum, deterministic=True)
     return connection
 
 
@@ -329,7 +335,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _make_schema(connection: sqlite3.Connection, statements: str) -> None:
     """Brings the file to the schema of this version, all at once."""
-    connection.create_function("product_checksum", -1, product_checksum, deterministic=True)
     connection.create_function("vector_checksum", 4, vector_checksum, deterministic=True)
     connection.executescript(
         f"BEGIN IMMEDIATE; {statements}"

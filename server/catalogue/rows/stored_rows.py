@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
+from twinshelf.server.catalogue.rows.group_tables import CHECKED_TABLES
 from twinshelf.server.catalogue.rows.schema import (
     PRODUCT_FIELDS,
     photo_checksum,
-    product_checksum,
+    row_checksum,
     thumbnail_checksum,
     vector_checksum,
 )
@@ -23,6 +24,7 @@ from twinshelf.server.errors import CatalogueDamagedError
 _NO_ATTRIBUTES = "{}"
 _JSON = json.JSONDecoder()
 THUMBNAIL_PROBLEM = "the checksum of its thumbnail differs"
+GROUP_PROBLEM = "the checksum of its group or of its neighbours differs"
 CHANGE_PROBLEM = "the number of its last change is damaged"
 EMBEDDED_PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
 # Of a table `products p`, alone or joined with others.
@@ -67,7 +69,7 @@ def product_from_row(row: Sequence[Any], pattern: int, digest: str | None) -> St
         CatalogueDamagedError: If its checksum differs, or there is no such pattern or encoder.
     """
     *fields, checksum = row
-    is_whole = product_checksum(*fields) == checksum
+    is_whole = row_checksum(*fields) == checksum
     if not is_whole or pattern not in EMBEDDED_PATTERNS or digest is None:
         raise CatalogueDamagedError(
             f"the stored fields of product {fields[0]!r} are damaged; write it again",
@@ -169,7 +171,7 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
         f"SELECT product_number, change_sequence, checksum, {PRODUCT_FIELDS} FROM products"
     )
     for number, change, checksum, *fields in products:
-        if product_checksum(*fields) != checksum:
+        if row_checksum(*fields) != checksum:
             yield number, f"the checksum of product {fields[0]!r} differs"
         elif not isinstance(change, int):
             yield number, CHANGE_PROBLEM
@@ -195,3 +197,12 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     for number, checksum, jpeg in thumbnails:
         if not is_thumbnail_whole(jpeg, number, checksum):
             yield number, THUMBNAIL_PROBLEM
+    yield from _find_damaged_groups(reader)
+
+
+def _find_damaged_groups(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    for table, fields in CHECKED_TABLES.items():
+        rows = reader.execute(
+            f"SELECT product_number FROM {table} WHERE checksum != row_checksum({fields})"
+        )
+        yield from ((number, GROUP_PROBLEM) for (number,) in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from tests.server.catalogue.groups.planted import (
     settle,
     write,
 )
+from tests.server.catalogue.one_machine.filled_catalogue import change_database
+from tests.server.catalogue.rows.test_schema import write_as
 from twinshelf.server.catalogue.groups.group_record import EventKind
-from twinshelf.server.catalogue.one_machine.backup import back_up, restore
-from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE
+from twinshelf.server.catalogue.one_machine.backup import back_up, restore, verify
+from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
 from twinshelf.server.errors import GroupConflictError, GroupNotFoundError
 
 FIRST, SECOND = ("p00000", "p00001", "p00002"), ("p00003", "p00004")
@@ -159,6 +162,48 @@ async def test_a_restored_catalogue_gives_no_number_of_a_group_or_event_again(
         assert group in given
         assert (await catalogue.groups.split(group, FIRST[2:])).number > max(given)
     assert given == sorted(set(given))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "group_members SET group_number = (SELECT min(event_number) FROM group_events)",
+        "group_members SET product_id = 'p'",
+        "group_neighbours SET neighbours = zeroblob(16)",
+    ],
+)
+async def test_a_damaged_row_of_groups_is_named_and_made_anew(tmp_path: Path, damage: str) -> None:
+    engine, generator = Engine(place=str(tmp_path)), np.random.default_rng(0)
+    async with grouping(engine, guards=None) as catalogue:
+        await write(catalogue, family(generator, 2))
+        await write(catalogue, family(generator, 3, first=2))
+        await settle(catalogue)
+        before = await numbers(catalogue)
+    change_database(tmp_path, f"UPDATE {damage} WHERE product_number = 5")
+    assert verify(tmp_path / DATABASE).damaged.keys() == {5}
+    async with grouping(engine, guards=None) as catalogue:
+        damaged = await numbers(catalogue)
+        assert damaged in (before, {each: before[each] for each in before if each != "p00004"})
+        assert isinstance(catalogue, SqliteCatalogue)
+        await asyncio.to_thread(catalogue._store.guard.check)
+        async with asyncio.timeout(60):
+            # The catalogue's own check may end meanwhile, and find it once more.
+            while (await catalogue.stats(None)).damaged_product_count:
+                await asyncio.to_thread(catalogue._grouping.group_some)
+        assert await numbers(catalogue) == before
+    assert verify(tmp_path / DATABASE).is_clean
+
+
+async def test_groups_of_an_earlier_schema_stay(tmp_path: Path) -> None:
+    engine = Engine(place=str(tmp_path))
+    async with grouping(engine, guards=None) as catalogue:
+        await write(catalogue, family(np.random.default_rng(0), 3))
+        await settle(catalogue)
+        before = await numbers(catalogue)
+    write_as(tmp_path / DATABASE, 4)
+    async with grouping(engine, guards=None) as catalogue:
+        assert await numbers(catalogue) == before
+    assert verify(tmp_path / DATABASE).is_clean
 
 
 async def test_a_merge_of_the_machine_that_is_undone_does_not_come_again(
