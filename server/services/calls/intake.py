@@ -103,6 +103,8 @@ class Intake:
             SlowMessageError: If the next message takes longer than a stream may be idle.
             ServerStoppingError: If the server stops.
         """
+        if self._stopping.done():  # else a stream whose messages come quickly would never end
+            raise _stopping_error()
         # Without a limit: a stream that waits for its turn costs nobody anything.
         reading = await self._messages_of_streams.begin(context, turn_timeout_s=None)
         try:
@@ -150,10 +152,14 @@ class Intake:
         if reading.done():
             return reading.result()
         if self._stopping.done():
-            raise ServerStoppingError("the server is stopping; repeat what was not answered")
+            raise _stopping_error()
         raise SlowMessageError(
             f"the stream sent nothing for {self._config.stream_idle_timeout_s:g} s"
         )
+
+
+def _stopping_error() -> ServerStoppingError:
+    return ServerStoppingError("the server is stopping; repeat what was not answered")
 
 
 def _reader(config: IntakeConfig, timeout_s: float) -> MessageReader:

@@ -12,7 +12,7 @@ import pytest
 
 from twinshelf.server.access.caller import Caller, caller
 from twinshelf.server.access.scopes import Scope
-from twinshelf.server.errors import ServerBusyError
+from twinshelf.server.errors import ServerBusyError, ServerStoppingError
 from twinshelf.server.services.calls.intake import Intake, IntakeConfig
 from twinshelf.server.services.calls.message_reader import UNREAD_BYTES
 
@@ -73,3 +73,12 @@ async def test_quiet_streams_take_no_turns_of_single_messages(peer: str) -> None
     for stream in streams:
         stream.cancel()
     await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def test_a_stop_ends_a_stream_whose_messages_come_quickly() -> None:
+    intake = Intake(CONFIG)
+    stream = Mock(peer=lambda: "peer", read=AsyncMock(return_value=b"message"))
+    assert await intake.read_next(stream) == b"message"
+    intake.stop()
+    with pytest.raises(ServerStoppingError):
+        await intake.read_next(stream)
