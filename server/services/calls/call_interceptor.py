@@ -133,8 +133,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 else:
                     answer = await handler.unary_unary(request, context)
                     await sender.send(handler.response_serializer(answer))
+                return
             except TwinshelfError as error:
-                await abort(context, status_of(error, ""))
+                status = status_of(error, "")
+            await abort(context, status)  # by now, nothing holds the message any more
 
         return call
 

@@ -47,17 +47,12 @@ class Intake:
     def __init__(self, config: IntakeConfig) -> None:
         """Takes the bounds."""
         self._config = config
-        self._messages = MessageReader(
-            slow_limit=config.slow_message_limit,
-            timeout_s=config.message_timeout_s,
-            turn_timeout_s=config.turn_timeout_s,
-        )
+        self._messages = _reader(config, config.message_timeout_s)
+        # Streams are quiet at times, and each that is looked at then takes a turn: of their own.
+        self._messages_of_streams = _reader(config, config.message_timeout_s)
         # Strangers have places of their own: they must not hold up callers with a key.
-        self._messages_of_strangers = MessageReader(
-            slow_limit=config.slow_message_limit,
-            timeout_s=min(_SHORT_TIMEOUT_S, config.message_timeout_s),
-            turn_timeout_s=config.turn_timeout_s,
-        )
+        short_timeout_s = min(_SHORT_TIMEOUT_S, config.message_timeout_s)
+        self._messages_of_strangers = _reader(config, short_timeout_s)
         self._streams: Counter[str] = Counter()  # by key; "" without one
 
     @cached_property
@@ -108,8 +103,10 @@ class Intake:
             SlowMessageError: If the next message takes longer than a stream may be idle.
             ServerStoppingError: If the server stops.
         """
+        if self._stopping.done():  # else a stream whose messages come quickly would never end
+            raise _stopping_error()
         # Without a limit: a stream that waits for its turn costs nobody anything.
-        reading = await self._messages.begin(context, turn_timeout_s=None)
+        reading = await self._messages_of_streams.begin(context, turn_timeout_s=None)
         try:
             await asyncio.wait(
                 {reading, self._stopping},
@@ -155,7 +152,19 @@ class Intake:
         if reading.done():
             return reading.result()
         if self._stopping.done():
-            raise ServerStoppingError("the server is stopping; repeat what was not answered")
+            raise _stopping_error()
         raise SlowMessageError(
             f"the stream sent nothing for {self._config.stream_idle_timeout_s:g} s"
         )
+
+
+def _stopping_error() -> ServerStoppingError:
+    return ServerStoppingError("the server is stopping; repeat what was not answered")
+
+
+def _reader(config: IntakeConfig, timeout_s: float) -> MessageReader:
+    return MessageReader(
+        slow_limit=config.slow_message_limit,
+        timeout_s=timeout_s,
+        turn_timeout_s=config.turn_timeout_s,
+    )

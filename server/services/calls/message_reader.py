@@ -8,6 +8,7 @@ waits at its sender. So a connection is judged by what came over it before.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -23,13 +24,41 @@ UNREAD_BYTES: Final = 512 * 1024
 _PROBATION_COUNT: Final = 16
 _NEWCOMER_TURNS: Final = 2
 _LARGE_TURNS: Final = 1
+_FAR_TURNS: Final = 2
+# Less is a line that is slow, not a service that has much to do: 2 MB take .12 s.
+_NEAR_BYTES_PER_S: Final = 16e6
 # More connections than are open as a rule; one that is forgotten is a newcomer again.
 _KNOWN_COUNT: Final = 4096
-# Whatever arrives within it is no burden: a text, or a photo over a good line. Waited for in turns
-# of the loop: one that was held up takes its timers before it looks at what has arrived meanwhile,
-# and would find all senders slow.
-_PROMPT_S: Final = 0.05
+# Whatever arrives within these is no burden: a text, or a photo over a good line. More than one
+# look: a loop that was held up takes its timers before it looks at what has arrived meanwhile, and
+# would find all senders slow.
+_LOOK_S: Final = 0.01
 _PROMPT_LOOKS: Final = 5
+
+
+class _Turns:
+    """Turns of one kind of senders, each until the message is there, or for a few looks at it.
+
+    Turns in which none comes make the next ones shorter, so that many who send nothing, or are far
+    away, keep nobody out. A large message that comes quickly makes them long again.
+    """
+
+    def __init__(self, count: int | None) -> None:
+        """Takes how many there are at once; None for no bound."""
+        self._places = asyncio.Semaphore(count) if count else None
+        self.look_count = _PROMPT_LOOKS
+
+    @asynccontextmanager
+    async def one(self, timeout_s: float | None) -> AsyncIterator[None]:
+        if self._places is None:
+            yield
+            return
+        async with asyncio.timeout(timeout_s):
+            await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 class MessageReader:
@@ -47,9 +76,12 @@ class MessageReader:
         self._timeout_s, self._turn_timeout_s = timeout_s, turn_timeout_s
         # Short messages since the last large one, less the probation: above 0 is read at once.
         self._standing: LRUCache[str, int] = LRUCache(_KNOWN_COUNT)
-        # Apart: who sends large messages keeps no newcomer out.
-        self._newcomers = asyncio.Semaphore(_NEWCOMER_TURNS)
-        self._large_senders = asyncio.Semaphore(_LARGE_TURNS)
+        self._is_far: LRUCache[str, bool] = LRUCache(_KNOWN_COUNT)
+        # Apart: who sends large messages keeps no newcomer out, and who sends them slowly, nobody.
+        self._trusted = _Turns(None)
+        self._newcomers = _Turns(_NEWCOMER_TURNS)
+        self._large_senders = _Turns(_LARGE_TURNS)
+        self._far_senders = _Turns(_FAR_TURNS)
 
     async def read(self, context: grpc.aio.ServicerContext) -> bytes:
         """Returns the only message of a call.
@@ -89,38 +121,33 @@ class MessageReader:
             TimeoutError: If the turn did not come.
         """
         peer = context.peer()
-        async with self._turn(peer, turn_timeout_s):
+        turns = self._turns_of(peer)
+        async with turns.one(turn_timeout_s):
             reading = asyncio.ensure_future(context.read())
-            reading.add_done_callback(lambda read: self._judge(peer, read))
-            try:
-                for _ in range(_PROMPT_LOOKS):
-                    if await _is_done(reading, _PROMPT_S / _PROMPT_LOOKS):
-                        break
-            except asyncio.CancelledError:
-                reading.cancel()
-                raise
+            begun_s = time.monotonic()
+            reading.add_done_callback(lambda read: self._judge(peer, turns, begun_s, read))
+            look_count = turns.look_count
+            if not await _is_prompt(reading, look_count):
+                turns.look_count = max(1, look_count - 1)
+        await _is_prompt(reading, _PROMPT_LOOKS - look_count)
         return reading
 
-    @asynccontextmanager
-    async def _turn(self, peer: str, timeout_s: float | None) -> AsyncIterator[None]:
+    def _turns_of(self, peer: str) -> _Turns:
         standing = self._standing.get(peer, 0)
-        if standing > 0:
-            yield
-            return
-        turns = self._large_senders if standing < 0 else self._newcomers
-        async with asyncio.timeout(timeout_s):
-            await turns.acquire()
-        try:
-            yield
-        finally:
-            turns.release()
+        if standing >= 0:
+            return self._trusted if standing else self._newcomers
+        return self._far_senders if self._is_far.get(peer) else self._large_senders
 
-    def _judge(self, peer: str, read: asyncio.Future[Any]) -> None:
+    def _judge(self, peer: str, turns: _Turns, begun_s: float, read: asyncio.Future[Any]) -> None:
         # What broke off tells nothing: callers whose deadline passes leave in the middle, too.
         if read.cancelled() or read.exception() is not None:
             return
         if isinstance(raw := read.result(), bytes) and len(raw) > UNREAD_BYTES:
             self._standing[peer] = -_PROBATION_COUNT
+            is_far = len(raw) < _NEAR_BYTES_PER_S * (time.monotonic() - begun_s)
+            self._is_far[peer] = is_far
+            if not is_far:
+                turns.look_count = _PROMPT_LOOKS
         elif (standing := self._standing.get(peer, 0)) <= 0:
             self._standing[peer] = standing + 1
 
@@ -144,3 +171,14 @@ class MessageReader:
 async def _is_done(reading: asyncio.Future[Any], timeout_s: float) -> bool:
     await asyncio.wait({reading}, timeout=timeout_s)
     return reading.done()
+
+
+async def _is_prompt(reading: asyncio.Future[Any], look_count: int) -> bool:
+    try:
+        for _ in range(look_count):
+            if await _is_done(reading, _LOOK_S):
+                return True
+    except asyncio.CancelledError:
+        reading.cancel()
+        raise
+    return False

@@ -223,8 +223,34 @@ async def test_a_quiet_stream_holds_nothing_of_what_it_has_answered() -> None:
     running.cancel()
 
 
+async def test_a_refused_message_of_a_stranger_is_held_no_longer() -> None:
+    alive: weakref.WeakSet[Ending] = weakref.WeakSet()
+    held_counts = []
+
+    async def read() -> bytes:
+        raw = Raw(65_537)
+        raw.ending = Ending()
+        alive.add(raw.ending)
+        return raw
+
+    async def abort(*_: object) -> None:
+        held_counts.append(len(alive))
+        raise grpc.aio.AbortError
+
+    context = Mock(spec=grpc.aio.ServicerContext, read=read, abort=abort)
+    call = called(grpc.unary_unary_rpc_method_handler(Mock()), "/grpc.health.v1.Health/Check")
+    with pytest.raises(grpc.aio.AbortError):
+        await call(None, context)
+    assert held_counts == [0]
+
+
 def stream_of(method: Any, parse: Callable[[bytes], Any]) -> Any:
     """Returns a method as it is called through an interceptor."""
+    return called(grpc.stream_stream_rpc_method_handler(method, parse, bytes), MATCH_MANY)
+
+
+def called(handler: Any, method: str) -> Any:
+    """Returns a handler as it is called through an interceptor."""
     config = IntakeConfig(
         slow_message_limit=1,
         stream_limit=1,
@@ -241,13 +267,12 @@ def stream_of(method: Any, parse: Callable[[bytes], Any]) -> Any:
         send_timeout_s=60,
         open_call_limit=1,
     )
-    handler = grpc.stream_stream_rpc_method_handler(method, parse, bytes)
 
     async def call(_: Any, context: Any) -> None:
         async def found(_: Any) -> Any:
             return handler
 
-        details = Mock(method=MATCH_MANY)
+        details = Mock(method=method)
         wrapped: Any = await interceptor.intercept_service(found, details)
         await wrapped.stream_stream(None, context)
 

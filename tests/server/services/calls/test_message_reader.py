@@ -159,3 +159,44 @@ async def test_who_waits_too_long_for_a_turn_is_refused_unread() -> None:
         await second
     assert not calls[1].is_begun
     assert await end(calls[:1], [first]) == [LARGE]
+
+
+async def test_who_sends_nothing_keeps_others_out_for_ever_shorter_turns() -> None:
+    reader = reader_of(slow_limit=64)
+    silent = [Call(f"silent {number}") for number in range(64)]
+    readings = await begun(reader, silent)
+    begun_s = time.monotonic()
+    await send(reader, "newcomer", SHORT)
+    assert time.monotonic() - begun_s < 1  # 64 turns of .05 s, two at a time, take 1.6 s
+    await end(silent, readings)
+
+
+async def test_who_sends_large_messages_slowly_keeps_no_quick_sender_waiting() -> None:
+    reader = reader_of()
+    slow = Call("far", LARGE)
+    readings = await begun(reader, [slow])
+    await asyncio.sleep(0.05)
+    await end([slow], readings)
+    await send(reader, "near", bytes(16_000_000))  # within a second, that is
+    calls = [*(Call("far") for _ in range(16)), Call("near")]
+    readings = await begun(reader, calls)
+    assert calls[0].is_begun
+    assert calls[-1].is_begun
+    assert sum(call.is_begun for call in calls) < 5
+    await end(calls, readings)
+
+
+async def test_a_large_message_that_comes_makes_turns_long_again() -> None:
+    reader = reader_of(slow_limit=64)
+    silent = [Call("silent") for _ in range(16)]
+    readings = await begun(reader, silent)
+    while not silent[-1].is_begun:
+        await asyncio.sleep(0.001)
+    await send(reader, "large", LARGE)  # a newcomer, too
+    begun_s = time.monotonic()
+    calls = [Call("silent") for _ in range(3)]
+    readings += await begun(reader, calls)
+    while not calls[-1].is_begun:
+        await asyncio.sleep(0.001)
+    assert time.monotonic() - begun_s > 0.04
+    await end([*silent, *calls], readings)
