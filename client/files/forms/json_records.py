@@ -250,6 +250,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
     """Objects of a list, one after another, so that the list is never whole in memory."""
     text = read + file.read(_BLOCK_CHARACTERS)
     is_within, position = begin_list(text)
+    is_open = position > 0
     number, listed, lists = 0, ListedRows(), JsonLists()
     while True:
         position = _skip_between(text, position)
@@ -261,6 +262,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
                 position = int(text.startswith("["))
             elif (position := lists.next_in(text)) == 0:
                 return
+            is_open = position > 0
             continue
         try:
             value, text, position = _decoded(text, position)
@@ -273,14 +275,21 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
             block = file.read(max(_BLOCK_CHARACTERS, len(text) - position))
             text, position = text[position:] + block, 0
             if not block or len(text) > LONGEST_RECORD_CHARACTERS:
-                if text.strip():
-                    yield f"object {number + 1}: is no JSON: {error}; the rest cannot be read"
+                yield from _rest(text, is_open, number + 1, error)
                 return
             continue
         if not lists.takes(value):
             continue
         number += 1
         yield from _read_by(listed, value, number)
+
+
+def _rest(text: str, is_open: bool, number: int, error: Exception) -> Iterator[str]:
+    """What is wrong with the rest of a file that holds no other object."""
+    if text.strip():
+        yield f"object {number}: is no JSON: {error}; the rest cannot be read"
+    elif is_open:
+        yield f"object {number}: is not there: the list breaks off before its end"
 
 
 def _decoded(text: str, position: int) -> tuple[object, str, int]:

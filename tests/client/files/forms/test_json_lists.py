@@ -28,6 +28,19 @@ def test_a_broken_object_costs_itself_alone(
     assert bad.row_number == 2 and "is no JSON" in bad.reason
 
 
+@pytest.mark.parametrize("around", ["[%s", '{"count": 9, "products": [%s'])
+@pytest.mark.parametrize("block", [61, 1 << 20])
+def test_a_list_that_breaks_off_between_two_objects_is_said_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str, block: int
+) -> None:
+    monkeypatch.setattr(json_records, "_BLOCK_CHARACTERS", block)
+    goods = [json.dumps({"id": n, "title": f"Mug {n}"}) for n in (1, 2)]
+    for rest in ("", ",", ", \n"):
+        rows, (bad,), _ = read(write(tmp_path, around % ", ".join(goods) + rest, "t.json"))
+        assert [row.product_id for row in rows] == ["1", "2"]
+        assert bad.reason == "object 3: is not there: the list breaks off before its end"
+
+
 @pytest.mark.parametrize(("form", "name"), [("[%s,\n%s]", "t.json"), ("%s\n%s", "t.jsonl")])
 def test_a_text_may_hold_tabs_and_what_breaks_lines(tmp_path: Path, form: str, name: str) -> None:
     objects = ['{"id": 1, "title": "Red\tmug\x0b5"}', '{"id": 2, "title": "Hat"}']
