@@ -127,10 +127,12 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     is_list = start.lstrip().startswith("[") and not _LISTS_IN_LINES.match(start)
     is_list = is_list or begin_list(start)[0] or _is_one_value(start)
     form_name = "JSON" if is_list else "JSON lines"
-    sample = itertools.islice(_records(path, encoding, form_name), _SAMPLE_RECORDS)
+    sample = [*itertools.islice(_records(path, encoding, form_name), _SAMPLE_RECORDS)]
     records = [record for record in sample if not isinstance(record, str)]
     if not any(records):
-        raise ProductFileError(f"{path} holds no JSON object; expected one for each product")
+        reason = next((f" ({each})" for each in sample if isinstance(each, str)), "")
+        message = f"{path} holds no JSON object; expected one for each product"
+        raise ProductFileError(message + reason)
     return JsonRecords(path=path, encoding=encoding, header=header_of(records), form=form_name)
 
 

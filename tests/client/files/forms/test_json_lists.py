@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.files.tables import read, write
 from twinshelf.client.files.forms import json_records
+from twinshelf.client.files.rows import ProductFileError
 
 
 @pytest.mark.parametrize("indent", [None, 1])
@@ -65,6 +66,12 @@ def test_commas_behind_the_last_cost_nothing(
     ]
     rows, bad, _ = read(write(tmp_path, form % tuple(objects), name))
     assert [row.title for row in rows] == ['Mug "A,]" ,}', "Hat"] and not bad
+
+
+def test_a_file_without_an_object_that_can_be_read_says_why(tmp_path: Path) -> None:
+    path = write(tmp_path, '{\n// goods\n"products": [{"id": 1, "title": "Mug"}]}', "t.json")
+    with pytest.raises(ProductFileError, match=r"no JSON object; .* in double quotes: line 2 col"):
+        read(path)
 
 
 COLUMNS = [{"id": 1, "name": "sku"}, {"id": 2, "name": "title"}]
