@@ -26,6 +26,8 @@ _SAMPLE_CHARACTERS = 64 * 1024 * 1024
 _FIELD_TAGS = frozenset(
     "field column str int long float double bool date arr property prop cell".split()
 )
+# <price xsi:nil="true"/>, as databases and web services write nothing; OData has a name of its own.
+_NOTHING = ("}nil", "}null")
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _MOST_NESTED = 64
 # How far within a product, as ONIX has it, its title may stand.
@@ -263,7 +265,8 @@ def _value_of(element: Element) -> object:
         record = _record_of(element)
         return record if (several := _several_within(element, record)) is None else several
     if not text:
-        return dict(element.attrib) or None
+        is_nil = any(name.endswith(_NOTHING) for name in element.attrib)
+        return None if is_nil else dict(element.attrib) or None
     name = element.attrib.get("name")
     if name is not None and name != _name(element):
         return {"name": name, "value": text}

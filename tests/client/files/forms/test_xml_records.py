@@ -210,3 +210,16 @@ def test_a_product_is_no_part_of_it_however_deep_its_fields(
     rows, _, _ = read(write(tmp_path, f"<feed>{feed}</feed>", "feed.xml"))
     found = [(row.product_id, row.title, row.price) for row in rows]
     assert found == [("p1", "Mug 1", 5), ("p2", "Mug 2", 5)][:count]
+
+
+def test_what_is_said_to_be_nothing_is_no_text(tmp_path: Path) -> None:
+    one = "<p><id>%d</id><name>Mug %d</name><description %s/><price %s/></p>"
+    nil, null = ('i:nil="true"',) * 2, ('m:null="true"',) * 2
+    rows = "".join(one % (n, n, *each) for n, each in enumerate((nil, null)))
+    path = write(tmp_path, f'<r xmlns:i="http://x.org/i" xmlns:m="http://x.org/m">{rows}</r>')
+    products, bad, findings = read(path)
+    assert [(row.title, row.description, row.price) for row in products] == [
+        ("Mug 0", "", None),
+        ("Mug 1", "", None),
+    ]
+    assert not bad and not findings
