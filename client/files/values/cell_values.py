@@ -46,7 +46,7 @@ _ERROR = re.compile(
 _TEXT_KEYS = (
     "name",
     "title",
-    "DisplayValue",
+    "displayvalue",
     "label",
     "value",
     "text",
@@ -54,11 +54,11 @@ _TEXT_KEYS = (
     "amount",
     "login",
     "nickname",
-    "Наименование",
+    "наименование",
 )
 # What an object says of itself: no text of the product.
 _ABOUT_KEYS = frozenset(
-    ("id", "_id", "$id", "$ref", "$oid", "type", "typeId", "@type", "href", "slug")
+    ("id", "_id", "$id", "$ref", "$oid", "type", "typeid", "@type", "href", "slug")
 )
 # What a pair calls its two parts.
 _NAME_KEYS = ("name", "key", "param_name", "attribute_name", "attribute_code")
@@ -151,12 +151,13 @@ def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
 
 def _nested_text_of(cell: Mapping[Any, Any] | Sequence[Any], depth: int) -> str:
     if isinstance(cell, Mapping):
-        keys = (*_TEXT_KEYS, *(key for key in cell if str(key).casefold().endswith("name")))
-        named = next((cell[key] for key in keys if cell.get(key)), None)
+        known = {str(key).casefold(): value for key, value in cell.items() if value}
+        keys = (*_TEXT_KEYS, *(key for key in known if key.endswith("name")))
+        named = next((known[key] for key in keys if key in known), None)
         if named is None and len(cell) > 1 and all(map(_LANGUAGE.fullmatch, map(str, cell))):
             named = next(filter(None, cell.values()), "")
         if named is None:
-            told = {key: value for key, value in cell.items() if str(key) not in _ABOUT_KEYS}
+            told = {k: value for k, value in cell.items() if str(k).casefold() not in _ABOUT_KEYS}
             named = list((told or cell).values())
         return present_text_of(named, depth - 1)
     texts = (present_text_of(item, depth - 1) for item in _of_one_language(cell))
