@@ -149,8 +149,8 @@ def _lower_price(text: str, decimal: DecimalSign) -> float | None:
 
 def _amount_within(cell: object) -> object:
     """The cell; of a nested price the amount, of several offers that of the first."""
-    if isinstance(cell, (list, tuple)) and cell:
-        cell = cell[0]
+    if isinstance(cell, (list, tuple)):
+        cell = cell[0] if cell else None
     return _amount_of(cell) if isinstance(cell, Mapping) else cell
 
 

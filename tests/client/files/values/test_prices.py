@@ -18,7 +18,7 @@ from twinshelf.client.files.values.prices import DecimalSign, decimal_sign_of, p
         (".5", 0.5), ("0,125", 0.125), ("1e3", 1000.0), ("1.299", 1.299),
         ("1.299 €", 1299.0), ("€ 1.299", 1299.0), ("1.299 TL", 1299.0), ("12.990 Ft", 12990.0),
         ("KWD 12.500", 12.5), ("0.125 USD", 0.125), ("￥１，２９９", 1299.0),
-        ({"amount": "2.50", "currency": "EUR"}, 2.5), ({}, None),
+        ({"amount": "2.50", "currency": "EUR"}, 2.5), ({}, None), ([], None),
         ({"amountMicros": "12990000", "currencyCode": "USD"}, 12.99),
         ({"amount": 1999, "formatted": "19,99 €"}, 19.99),
         ({"amount": 5, "code": "EUR", "formatted": "€5.00"}, 5.0),
