@@ -99,8 +99,9 @@ _PAIR_END = (
 _PLAIN_PAIR = re.compile(
     rf"\s*+({_PAIR_NAME})[:=]((?:(?!{_PAIR_END}).)+)(?:{_PAIR_END}|$)", re.DOTALL
 )
-# A value with its place, as PrestaShop writes them; "16:9" and "10:05" are values alone.
-_PLACED = re.compile(r"((?=\S)(?!\d+:).+):(?:0|[1-9]\d{0,2})", re.DOTALL)
+# A value with its place, as PrestaShop writes them, and whether it is one's own: "Blue:1:0".
+# "16:9" and "10:05" are values alone.
+_PLACED = re.compile(r"((?=\S)(?!\d+:).+?):(?:0|[1-9]\d{0,2})(?::[01])?", re.DOTALL)
 
 
 def text_of(cell: object) -> str:

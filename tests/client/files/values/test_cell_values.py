@@ -145,6 +145,8 @@ def test_places_of_attributes_in_a_list_are_none_of_their_values() -> None:
     features = {"Height": "69.8 mm", "Stuff": "Metal, brushed", "Colour": "Blue"}
     assert attributes_of(cell) == (features, 0)
     assert attributes_of("Colour:Blue:0") == ({"Colour": "Blue"}, 0)
+    own = "Height:69.8 mm:1:0,Colour:Blue:2:1"
+    assert attributes_of(own) == ({"Height": "69.8 mm", "Colour": "Blue"}, 0)
     for values in ({"Ratio": "16:9"}, {"Open": "Mo 10:05"}, {"Kit": "a:1", "Size": "M"}):
         assert attributes_of(",".join(f"{n}:{value}" for n, value in values.items())) == (values, 0)
 
