@@ -267,7 +267,7 @@ def _value_of(element: Element) -> object:
     if not text:
         is_nil = any(name.endswith(_NOTHING) for name in element.attrib)
         return None if is_nil else dict(element.attrib) or None
-    name = element.attrib.get("name")
+    name = element.attrib.get("name") or element.attrib.get("attribute-id")
     if name is not None and name != _name(element):
         return {"name": name, "value": text}
     language = element.attrib.get("lang") or element.attrib.get(_XML_LANGUAGE)

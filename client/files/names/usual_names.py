@@ -223,7 +223,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性
         характеристика kenmerken specificaties egenskaper specifikationer ominaisuudet ozellikler
         仕様 スペック 规格 商品属性 參數 规格参数 사양 tech_specs technical_specifications
-        caracteristique caracteristica caratteristica cecha kenmerk vlastnost"""
+        caracteristique caracteristica caratteristica cecha kenmerk vlastnost article_features"""
     ),
     "images": plain_names(
         """images image image_url image_urls image_link image_links image_src image_path image_file

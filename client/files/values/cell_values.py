@@ -61,8 +61,12 @@ _ABOUT_KEYS = frozenset(
     ("id", "_id", "$id", "$ref", "$oid", "type", "typeid", "@type", "href", "slug")
 )
 # What a pair calls its two parts.
-_NAME_KEYS = ("name", "key", "param_name", "attribute_name", "attribute_code")
-_VALUE_KEYS = ("value", "values", "value_name", "options", "val", "param_value", "attribute_value")
+_NAME_KEYS = (
+    "name", "key", "param_name", "attribute_name", "attribute_code", "attribute-id", "fname",
+)  # fmt: skip
+_VALUE_KEYS = (
+    "value", "values", "value_name", "options", "val", "param_value", "attribute_value", "fvalue",
+)  # fmt: skip
 # Of a text in several languages one is read: the first that is there.
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
@@ -314,20 +318,23 @@ def _without_places(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:
-    if isinstance(cell, Mapping) and len(cell) == 1:  # {"specification": [a list of pairs]}
-        (within,) = cell.values()
-        if isinstance(within, list) and within and all(map(pair_of, within)):
-            cell = within
     # XML's only parameter.
     if isinstance(cell, Mapping) and len(cell) == 2 and pair_of(cell) is not None:
         cell = [cell]
     if isinstance(cell, Mapping):
-        return cell.items()
+        return [pair for name, value in cell.items() for pair in _pairs_within(name, value)]
     if isinstance(cell, list):
         pairs = [pair_of(item) for item in cell]
         if all(pair is not None for pair in pairs):
             return [pair for pair in pairs if pair is not None]
     raise ValueError('attributes must be a JSON object such as {"volume": "500 ml"}')
+
+
+def _pairs_within(name: object, value: object) -> list[tuple[object, object]]:
+    """The pairs of a list of them, {"specification": [{"key": …, "value": …}]}; else the value."""
+    items = value if isinstance(value, list) else [value] if isinstance(value, Mapping) else []
+    pairs = [pair for pair in map(pair_of, items) if pair is not None]
+    return pairs if pairs and len(pairs) == len(items) else [(name, value)]
 
 
 def pair_of(item: object) -> tuple[object, object] | None:

@@ -9,6 +9,7 @@ import pytest
 from tests.client.files.tables import read, write
 from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.forms.xml_records import open_xml
+from twinshelf.client.files.product_rows import ReadOptions
 from twinshelf.client.files.rows import ProductFileError
 
 GOOGLE = """<?xml version="1.0" encoding="utf-8"?>
@@ -181,6 +182,31 @@ def test_parameters_of_heureka_and_titles_in_parts_of_yandex_are_read(tmp_path: 
     )
     rows, _, _ = read(write(tmp_path, f"<offers>{offers}</offers>", "yandex.xml"))
     assert [row.title for row in rows] == ["Чайник Tefal KO 100", "Кружка"]
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        "<ARTICLE_FEATURES><REFERENCE_FEATURE_SYSTEM_NAME>X</REFERENCE_FEATURE_SYSTEM_NAME>"
+        "<FEATURE><FNAME>Colour</FNAME><FVALUE>red</FVALUE></FEATURE>{more}</ARTICLE_FEATURES>",
+        '<custom-attributes><custom-attribute attribute-id="Colour">red</custom-attribute>'
+        '<custom-attribute attribute-id="Sizes"><value>S</value><value>M</value>'
+        "</custom-attribute></custom-attributes>",
+    ],
+)
+def test_attributes_of_catalogues_of_trade_are_read(tmp_path: Path, features: str) -> None:
+    # Demandware's custom attributes are read where they are named: others call fields so.
+    more = "<FEATURE><FNAME>Sizes</FNAME><FVALUE>S</FVALUE><FVALUE>M</FVALUE></FEATURE>"
+    item = "<ARTICLE><sku>{n}</sku><name>Mug</name>{features}</ARTICLE>"
+    items = (
+        item.format(n=n, features=features.replace("{more}", each))
+        for n, each in enumerate(["", more])
+    )
+    name = features[1 : features.index(">")]
+    options = ReadOptions(columns={"attributes": [name]} if name.islower() else {})
+    rows, _, findings = read(write(tmp_path, f"<T>{''.join(items)}</T>", "t.xml"), options)
+    assert rows[0].attributes["Colour"] == "red" and not findings
+    assert rows[1].attributes["Colour"] == "red" and rows[1].attributes["Sizes"] == "S, M"
 
 
 @pytest.mark.parametrize(
