@@ -24,7 +24,7 @@ from twinshelf.client.files.names.columns import (
     usual_identifiers,
 )
 from twinshelf.client.files.names.photo_names import is_other_photo
-from twinshelf.client.files.names.plain_name import plain_name
+from twinshelf.client.files.names.plain_name import LINE_OF_PRODUCT, plain_name
 from twinshelf.client.files.names.price_names import is_net, is_sale
 from twinshelf.client.files.rows import ProductFileError
 from twinshelf.client.files.values.cell_values import present_text_of
@@ -223,7 +223,7 @@ class _ColumnMap:
     def _without_common_group(self, columns: Columns) -> Columns:
         """A group of most of the products is no group of duplicates, but their category."""
         (name,) = columns.get("group", ("",))
-        if not name or "group" in self._given:
+        if name in ("", LINE_OF_PRODUCT) or "group" in self._given:
             return columns
         texts = texts_in(self._cells[name])
         if len(texts) < _FEW_ROWS or max(map(texts.count, {*texts})) * 2 <= len(texts):
