@@ -91,6 +91,8 @@ def value_of(record: Mapping[str, object], name: str) -> object:
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object of that name, of several offers or variants the first; {} where there is none."""
     value = record.get(name)
+    if name == "relationships":  # JSON:API's, the numbers of other things
+        return {}
     if name.casefold() in (*WRAPPERS, *PRICED_PARTS) or _DETAILS.search(name):
         value = _first_of(value)
     if name == "custom_attributes" and isinstance(value, list):  # Magento's, pairs in a list
@@ -148,8 +150,7 @@ def header_of(records: Sequence[Record]) -> tuple[str, ...]:
     inner: dict[str, list[str]] = {}
     for record in records:
         for name in record:
-            within = () if name == "relationships" else _object_within(record, name)
-            inner.setdefault(name, []).extend(within)
+            inner.setdefault(name, []).extend(_object_within(record, name))
     # What wraps the product is no field of it, whatever its name: "Item", "_source".
     own = [n for n in names if n.casefold() not in WRAPPERS or not has_embedded(tuple(inner[n]))]
     behind = [f"{name}.{each}" for name, found in inner.items() for each in found]

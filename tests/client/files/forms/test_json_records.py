@@ -225,3 +225,17 @@ def test_a_variant_without_a_name_joins_the_product_that_it_names(tmp_path: Path
     rows, bad, _ = read(write(tmp_path, lines))
     assert [(row.title, row.price) for row in rows] == [("Mug", 5.0), ("Big mug", 6.0)]
     assert not bad
+
+
+def test_the_number_of_a_brand_elsewhere_in_an_answer_is_no_brand(tmp_path: Path) -> None:
+    brand = {"brand": {"data": {"type": "brands", "id": "9"}}}
+    goods = [
+        {"type": "products", "id": n, "attributes": {"name": "Mug"}, "relationships": brand}
+        for n in "12"
+    ]
+    rows, bad, _ = read(write(tmp_path, json.dumps({"data": goods}), "t.json"))
+    assert [(row.product_id, row.title, row.brand) for row in rows] == [
+        ("1", "Mug", ""),
+        ("2", "Mug", ""),
+    ]
+    assert not bad
