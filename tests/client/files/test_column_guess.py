@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,22 @@ def test_nested_columns_that_do_not_fit_are_left(tmp_path: Path) -> None:
     records = '[{"id": 1, "attributes": {"name": "Blue mug", "description": "d"}}]'
     columns = map_table(open_table(write(tmp_path, records, "t.json")), {})
     assert columns["title"] == ("attributes.name",)
+
+
+@pytest.mark.parametrize(
+    ("details", "attributes"),
+    [
+        ({"UPC": "61", "Form": "Bar", "Rank": {"Soap": 7}}, {"UPC": "61", "Form": "Bar"}),
+        ('{"UPC": "61"}', {"UPC": "61"}),
+        ("Form: bar of soap", {}),
+    ],
+)
+def test_objects_called_details_are_attributes(
+    tmp_path: Path, details: object, attributes: dict[str, str]
+) -> None:
+    goods = [
+        {"id": n, "title": "Soap", "description": "A bar.", "details": details} for n in (1, 2)
+    ]
+    rows, bad, _ = read(write(tmp_path, json.dumps(goods), "t.json"))
+    assert [dict(row.attributes) for row in rows] == [attributes] * 2 and not bad
+    assert rows[0].description == "A bar."
