@@ -263,10 +263,13 @@ def _value_of(element: Element) -> object:
         if text or any((child.tail or "").strip() for child in element):
             return _text_of(element)
         record = _record_of(element)
+        if record.get("name") == _name(element):
+            del record["name"]
         return record if (several := _several_within(element, record)) is None else several
     if not text:
-        is_nil = any(name.endswith(_NOTHING) for name in element.attrib)
-        return None if is_nil else dict(element.attrib) or None
+        is_nothing = _name(element) in (element.attrib.get("name"), "language")
+        is_nothing |= any(name.endswith(_NOTHING) for name in element.attrib)
+        return None if is_nothing else dict(element.attrib) or None
     name = element.attrib.get("name") or element.attrib.get("attribute-id")
     if name is not None and name != _name(element):
         return {"name": name, "value": text}

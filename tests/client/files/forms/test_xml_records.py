@@ -249,3 +249,13 @@ def test_what_is_said_to_be_nothing_is_no_text(tmp_path: Path) -> None:
         ("Mug 1", "", None),
     ]
     assert not bad and not findings
+
+
+def test_the_name_of_a_field_is_no_value_of_it(tmp_path: Path) -> None:
+    brand = '<property name="brand"><value>Acme</value></property>'
+    fields = f'<properties>{brand}<property name="description"></property></properties>'
+    name = '<name><language id="1">Mug</language><language id="2"></language></name>'
+    items = "".join(f"<product><id>{n}</id>{name}{fields}</product>" for n in (1, 2))
+    rows, _, _ = read(write(tmp_path, f"<feed>{items}</feed>", "feed.xml"))
+    found = [(row.product_id, row.title, row.brand, row.description) for row in rows]
+    assert found == [("1", "Mug", "Acme", ""), ("2", "Mug", "Acme", "")]
