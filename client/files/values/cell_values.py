@@ -109,12 +109,12 @@ _PLACED = re.compile(r"((?=\S)(?!\d+:).+?):(?:0|[1-9]\d{0,2})(?::[01])?", re.DOT
 
 
 def text_of(cell: object) -> str:
-    """Returns a cell as trimmed text: "" when absent or NaN, "7" for 7.0, bytes decoded."""
+    """Returns a cell as trimmed text: "" when absent, NaN or false; "7" for 7.0, bytes decoded."""
     if isinstance(cell, str):
         if cell.isascii():
             return cell.strip()
         return _SURROGATE.sub("\ufffd", cell).strip().strip(_UNSEEN).strip()
-    if cell is None:
+    if cell is None or cell is False:  # PHP's and Odoo's nothing
         return ""
     if isinstance(cell, float):
         if math.isnan(cell):
@@ -165,6 +165,8 @@ def _nested_text_of(cell: Mapping[Any, Any] | Sequence[Any], depth: int) -> str:
             told = {k: value for k, value in cell.items() if str(k).casefold() not in _ABOUT_KEYS}
             named = list((told or cell).values())
         return present_text_of(named, depth - 1)
+    if len(cell) == 2 and type(cell[0]) is int and isinstance(cell[1], str):
+        cell = cell[1:]  # Odoo's own, [3, "All / Mugs"]: a number and what it is called
     texts = (present_text_of(item, depth - 1) for item in _of_one_language(cell))
     return ", ".join(filter(None, texts))
 

@@ -44,9 +44,9 @@ def test_an_error_of_a_table_program_is_absent_in_its_language(cell: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N", "[NULL]"]
+    "cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N", "[NULL]", False]
 )
-def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
+def test_what_programs_write_for_nothing_is_absent(cell: object) -> None:
     assert present_text_of(cell) == ""
     assert present_text_of("Nullify") == "Nullify"
     assert present_text_of(["a", None, "b"]) == "a, b"
@@ -167,6 +167,8 @@ def test_an_object_is_called_by_its_name() -> None:
     assert present_text_of({"_id": 9, "name": "Tea"}) == "Tea"
     assert present_text_of({"ID": 9, "Name": {"ID": 1, "Value": "Tea", "LangID": 2}}) == "Tea"
     assert present_text_of({"ID": 9, "Rest": "Tea"}) == "Tea"
+    assert present_text_of([9, "Tea"]) == "Tea"
+    assert present_text_of([9, 8]) == "9, 8"
 
 
 def test_what_is_nested_without_end_is_no_text() -> None:
