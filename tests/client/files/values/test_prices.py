@@ -27,6 +27,8 @@ from twinshelf.client.files.values.prices import DecimalSign, decimal_sign_of, p
         ({"centAmount": None, "value": 5}, 5.0), ({"amount": 5, "divisor": float("inf")}, 5.0),
         ({"regularPrice": {"amount": {"value": 9.5, "currency": "USD"}}}, 9.5),
         ({"regular": 20, "special_price": {"amount": 15}}, 15.0), ({"unit_amount": 2495}, 24.95),
+        ({"base": {"value": "12.50"}, "salePrice": {"value": "0.00"}, "onSale": False}, 12.5),
+        ({"sale": 0, "regular": "0.00"}, 0.0), ({"sale": 0, "regular": "9,50"}, 9.5),
         ({"price": "2495", "currency_minor_unit": 2}, 24.95), ({"unit_amount": 0}, 0.0),
         ("{'value': 24.95, 'currency': 'USD'}", 24.95), ("24.95, USD", 24.95),
         ("USD 24.95,", 24.95),
