@@ -221,8 +221,10 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
             for each in records:
                 yield from _tables_within(each, depth - 1)
     elif isinstance(value, dict) and depth:
+        # Beside rows, the features of Hugging Face describe the columns.
+        no_tables = NO_TABLES | {"features"} if "rows" in value else NO_TABLES
         for name, inner in value.items():
-            if name not in NO_TABLES:
+            if name not in no_tables:
                 yield from _tables_within(inner, depth - 1)
             elif _are_objects(inner):  # categories, with the products of each
                 for each in cast(list[Record], inner):
