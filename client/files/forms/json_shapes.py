@@ -215,7 +215,7 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
     """Lists of objects that an answer wraps under other names than the usual."""
     if isinstance(value, list):
         records = [each for each in value if each is not None]
-        if _are_objects(records) and all(has_embedded(_names_within(each)) for each in records):
+        if _are_objects(records) and _name_products(cast(list[Record], records)):
             yield records
         elif _are_objects(records) and depth:  # an answer to each of several questions
             for each in records:
@@ -229,6 +229,11 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
             elif _are_objects(inner):  # categories, with the products of each
                 for each in cast(list[Record], inner):
                     yield from _tables_within(each, depth - 1)
+
+
+def _name_products(records: list[Record]) -> bool:
+    """Whether most objects name what is embedded; programs leave out what one does not have."""
+    return 2 * sum(has_embedded(_names_within(each)) for each in records) > len(records)
 
 
 def _names_within(record: Record) -> tuple[str, ...]:
