@@ -60,7 +60,10 @@ from twinshelf.client.files.values.photos import ends_like_photo
 # An identifier that fewer rows than these have alone is one of several products.
 _RARELY_SHARED = 0.9
 _LONGEST_SHORT_TEXT = 80
-_DETAILS = plain_names("details product_details item_details item_specifics aspects")
+_DETAILS = plain_names(
+    "details product_details item_details item_specifics aspects features product_features"
+)
+_PAIRS_NO_PROSE_HAS = 2
 _FEW_ROWS = 5
 
 
@@ -254,7 +257,7 @@ class _ColumnMap:
         return columns
 
     def _with_details(self, columns: Columns) -> Columns:
-        """Takes objects called details for attributes, where nothing else is called so."""
+        """Takes objects or pairs called details for attributes, where nothing is called so."""
         for name in self._free(columns) if "attributes" not in {*columns, *self._given} else ():
             if plain_name(name) in _DETAILS:
                 if share_of(present(self._cells[name]), _are_attributes):
@@ -354,9 +357,13 @@ def _holds_objects(cell: object) -> bool:
 
 
 def _are_attributes(cell: object) -> bool:
-    """Whether a cell is an object, or spells one, that holds any attribute."""
-    within = nested_within(cell) if isinstance(cell, str) else cell
-    return isinstance(within, Mapping) and bool(attributes_of(within)[0])
+    """Whether a cell is an object, or spells one, that holds any attribute; or several pairs."""
+    try:
+        attributes, _ = attributes_of(cell)
+    except ValueError:
+        return False
+    is_object = isinstance(nested_within(cell) if isinstance(cell, str) else cell, Mapping)
+    return len(attributes) >= (1 if is_object else _PAIRS_NO_PROSE_HAS)
 
 
 def _leave_out(columns: Columns, field: str) -> Columns:

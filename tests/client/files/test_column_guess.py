@@ -132,10 +132,12 @@ def test_nested_columns_that_do_not_fit_are_left(tmp_path: Path) -> None:
     [
         ({"UPC": "61", "Form": "Bar", "Rank": {"Soap": 7}}, {"UPC": "61", "Form": "Bar"}),
         ('{"UPC": "61"}', {"UPC": "61"}),
-        ("Form: bar of soap", {}),
+        ("form:bar|weightgrams:90.5", {"form": "bar", "weightgrams": "90.5"}),
+        ("Note: it is a bar of soap", {}),
+        (["Vegan", "No: 2"], {}),
     ],
 )
-def test_objects_called_details_are_attributes(
+def test_objects_and_pairs_called_details_are_attributes(
     tmp_path: Path, details: object, attributes: dict[str, str]
 ) -> None:
     goods = [
