@@ -33,7 +33,7 @@ _MEASURE = re.compile(
 _KINDS = frozenset(
     "simple variable variation configurable grouped bundle bundled external virtual downloadable"
     " physical digital"
-    " giftcard product products item items entry".split()
+    " giftcard product products item items entry inventory noninventory non-inventory".split()
 )
 Values = list[object]
 

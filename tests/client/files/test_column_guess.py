@@ -66,6 +66,9 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("Item,Description\n10-1,Mug\n,Subtotal,\n10-2,Pan\n,Subtotal\n", "product_id", "Item"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\nPage 1 of 2,\n", "product_id", "Item"),
         ("uuid,identifier,title\n1f,A,Mug\n2f,B,Pan\n", "product_id", "identifier"),
+        ("image,caption\na.jpg,A red mug\nb.jpg,A blue hat\n", "title", "caption"),
+        ("sku,name,caption\n1,Mug,A red mug\n2,Hat,A blue hat\n", "description", "caption"),
+        ("كود الصنف,الاسم,القسم\nA,كوب,مطبخ\nB,مقلاة,مطبخ\n", "category", "القسم"),
         ("كود الصنف,الاسم\nA,كوب\nB,مقلاة\n", "product_id", "كود الصنف"),
         ("sku,title,Cost,Price\n1,Mug,2,3\n2,Pan,2,on request\n", "price", "Price"),
         (
@@ -84,6 +87,7 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("sku,title,x\n1,Mug,http://a.b/1.jpg\n2,Pan,http://a.b/2.jpg\n", "images", "x"),
         ("sku,title,x\n1,Mug,http://a.b/1\n2,Pan,http://a.b/2\n", "images", None),
         ("sku,title,Type\n1,Mug,digital\n2,Pan,physical\n", "category", None),
+        ("sku,title,Type\n1,Mug,Inventory\n2,Pan,Non-inventory\n", "category", None),
         ("sku,title,Type\n1,Mug,simple\n2,Pan,variable\n", "category", None),
         ("sku,title,group\n" + "1,Mug,Tools\n" * 6, "category", "group"),
         *(
