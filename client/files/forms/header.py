@@ -10,7 +10,7 @@ from typing import TypeVar
 from twinshelf.client.files.names.plain_name import plain_name
 from twinshelf.client.files.names.usual_names import USUAL_NAMES
 
-_RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*")
+_RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*|\s*[─-╿]{3,}\s*")
 # Of the rows behind a preamble so many have several cells.
 _WIDE_SHARE = 0.8
 _FIELD_OF = {name: field for field, names in USUAL_NAMES.items() for name in names}
