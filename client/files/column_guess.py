@@ -24,10 +24,18 @@ from twinshelf.client.files.names.columns import (
     usual_identifiers,
 )
 from twinshelf.client.files.names.photo_names import is_other_photo
-from twinshelf.client.files.names.plain_name import plain_name
+from twinshelf.client.files.names.plain_name import (
+    LINE_OF_PRODUCT,
+    plain_name,
+    plain_names,
+)
 from twinshelf.client.files.names.price_names import is_net, is_sale
 from twinshelf.client.files.rows import ProductFileError
-from twinshelf.client.files.values.cell_values import present_text_of
+from twinshelf.client.files.values.cell_values import (
+    attributes_of,
+    nested_within,
+    present_text_of,
+)
 from twinshelf.client.files.values.column_fitness import (
     FITNESS,
     LOOKS,
@@ -52,6 +60,10 @@ from twinshelf.client.files.values.photos import ends_like_photo
 # An identifier that fewer rows than these have alone is one of several products.
 _RARELY_SHARED = 0.9
 _LONGEST_SHORT_TEXT = 80
+_DETAILS = plain_names(
+    "details product_details item_details item_specifics aspects features product_features"
+)
+_PAIRS_NO_PROSE_HAS = 2
 _FEW_ROWS = 5
 
 
@@ -100,6 +112,7 @@ class _ColumnMap:
         columns = self._with_whole_price(self._with_both_prices(columns))
         if self._needed == TELLING:
             columns = self._with_photos(self._without_common_group(columns))
+            columns = self._with_details(columns)
             if "title" not in {*columns, *self._given}:
                 self._require_no_titles(columns)
         if "product_id" in self._given:
@@ -223,7 +236,7 @@ class _ColumnMap:
     def _without_common_group(self, columns: Columns) -> Columns:
         """A group of most of the products is no group of duplicates, but their category."""
         (name,) = columns.get("group", ("",))
-        if not name or "group" in self._given:
+        if name in ("", LINE_OF_PRODUCT) or "group" in self._given:
             return columns
         texts = texts_in(self._cells[name])
         if len(texts) < _FEW_ROWS or max(map(texts.count, {*texts})) * 2 <= len(texts):
@@ -241,6 +254,14 @@ class _ColumnMap:
             is_photos = share_of(there, lambda value: is_photo(value, ends_like_photo))
             if is_photos and not is_other_photo(name):
                 return {**columns, "images": (name,)}
+        return columns
+
+    def _with_details(self, columns: Columns) -> Columns:
+        """Takes objects or pairs called details for attributes, where nothing is called so."""
+        for name in self._free(columns) if "attributes" not in {*columns, *self._given} else ():
+            if plain_name(name) in _DETAILS:
+                if share_of(present(self._cells[name]), _are_attributes):
+                    return {**columns, "attributes": (name,)}
         return columns
 
     def _require_no_titles(self, columns: Columns) -> None:
@@ -333,6 +354,16 @@ def _counts(values: Values) -> bool:
 
 def _holds_objects(cell: object) -> bool:
     return isinstance(cell, Mapping) and any(isinstance(v, Mapping) for v in cell.values())
+
+
+def _are_attributes(cell: object) -> bool:
+    """Whether a cell is an object, or spells one, that holds any attribute; or several pairs."""
+    try:
+        attributes, _ = attributes_of(cell)
+    except ValueError:
+        return False
+    is_object = isinstance(nested_within(cell) if isinstance(cell, str) else cell, Mapping)
+    return len(attributes) >= (1 if is_object else _PAIRS_NO_PROSE_HAS)
 
 
 def _leave_out(columns: Columns, field: str) -> Columns:

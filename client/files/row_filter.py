@@ -29,6 +29,11 @@ _HINTS = frozenset(
     )
 )  # fmt: skip
 _MOST_HINT_ROWS = 5
+# The kinds of the columns, as DuckDB shows them under their names.
+_KIND = re.compile(
+    r"(?:u?int(?:eger|\d+)?|bigint|varchar|text|string|double|float\d*|decimal|numeric|number"
+    r"|bool(?:ean)?|date|time(?:stamp)?|blob)(?:\[\]|\([\d, ]+\))?"
+)
 # "item_name[language_tag=en_US]#1.value"
 _TECHNICAL = re.compile(r"\w*(?:\[[^\]]*\])*#\d+\.[\w.#]+|::\w+")
 # Prices that cannot be read, and rounding, make a total a little more than the sum of the others.
@@ -41,7 +46,8 @@ _TOTAL_WITHIN = re.compile(rf"(?<!\w)(?:{TOTAL_WORD})(?!\w)", re.IGNORECASE)
 def _is_hint(row: CellRow) -> bool:
     texts = [text for cell in row.cells.values() if (text := present_text_of(cell).casefold())]
     is_technical = 2 * sum(map(_is_technical, texts)) >= len(texts)
-    return len(texts) > 1 and (is_technical or _HINTS.issuperset(texts))
+    is_of_words = _HINTS.issuperset(texts) or all(map(_KIND.fullmatch, texts))
+    return len(texts) > 1 and (is_technical or is_of_words)
 
 
 def _is_technical(text: str) -> bool:

@@ -26,7 +26,7 @@ from twinshelf.client.files.names.plain_name import plain_name
 from twinshelf.client.files.names.usual_names import USUAL_NAMES
 from twinshelf.client.files.rows import ProductFileError, TableForm
 
-DELIMITERS = ",;\t|#^~¦§\x01\x1f"
+DELIMITERS = ",;\t|#^~¦§│\x01\x1f"
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 1 << 20
 _MOST_HEADER_LINES = 10

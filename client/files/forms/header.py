@@ -10,7 +10,7 @@ from typing import TypeVar
 from twinshelf.client.files.names.plain_name import plain_name
 from twinshelf.client.files.names.usual_names import USUAL_NAMES
 
-_RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*")
+_RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*|\s*[─-╿]{3,}\s*")
 # Of the rows behind a preamble so many have several cells.
 _WIDE_SHARE = 0.8
 _FIELD_OF = {name: field for field, names in USUAL_NAMES.items() for name in names}
@@ -50,8 +50,8 @@ def count_preamble(rows: Sequence[Sequence[str]]) -> int:
     header = next((place for place, count in enumerate(counts) if count > 1), None)
     filled_counts = [sum(bool(cell.strip()) for cell in row) for row in rows]
     if header is not None and all(
-        # A row of labels above the names may hold one by chance, but never as many cells.
-        not counts[place] or filled_counts[place] < filled_counts[header]
+        # A row of labels above the names may hold one by chance, but never as many of its own.
+        not counts[place] or len({*filter(str.strip, rows[place])}) < filled_counts[header]
         for place in range(header)
     ):
         while header + 1 < len(counts) and counts[header + 1] >= counts[header]:

@@ -91,6 +91,8 @@ def value_of(record: Mapping[str, object], name: str) -> object:
 def _object_within(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object of that name, of several offers or variants the first; {} where there is none."""
     value = record.get(name)
+    if name == "relationships":  # JSON:API's, the numbers of other things
+        return {}
     if name.casefold() in (*WRAPPERS, *PRICED_PARTS) or _DETAILS.search(name):
         value = _first_of(value)
     if name == "custom_attributes" and isinstance(value, list):  # Magento's, pairs in a list
@@ -127,10 +129,12 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
     is_list = start.lstrip().startswith("[") and not _LISTS_IN_LINES.match(start)
     is_list = is_list or begin_list(start)[0] or _is_one_value(start)
     form_name = "JSON" if is_list else "JSON lines"
-    sample = itertools.islice(_records(path, encoding, form_name), _SAMPLE_RECORDS)
+    sample = [*itertools.islice(_records(path, encoding, form_name), _SAMPLE_RECORDS)]
     records = [record for record in sample if not isinstance(record, str)]
     if not any(records):
-        raise ProductFileError(f"{path} holds no JSON object; expected one for each product")
+        reason = next((f" ({each})" for each in sample if isinstance(each, str)), "")
+        message = f"{path} holds no JSON object; expected one for each product"
+        raise ProductFileError(message + reason)
     return JsonRecords(path=path, encoding=encoding, header=header_of(records), form=form_name)
 
 
@@ -146,8 +150,7 @@ def header_of(records: Sequence[Record]) -> tuple[str, ...]:
     inner: dict[str, list[str]] = {}
     for record in records:
         for name in record:
-            within = () if name == "relationships" else _object_within(record, name)
-            inner.setdefault(name, []).extend(within)
+            inner.setdefault(name, []).extend(_object_within(record, name))
     # What wraps the product is no field of it, whatever its name: "Item", "_source".
     own = [n for n in names if n.casefold() not in WRAPPERS or not has_embedded(tuple(inner[n]))]
     behind = [f"{name}.{each}" for name, found in inner.items() for each in found]
@@ -250,6 +253,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
     """Objects of a list, one after another, so that the list is never whole in memory."""
     text = read + file.read(_BLOCK_CHARACTERS)
     is_within, position = begin_list(text)
+    is_open = position > 0
     number, listed, lists = 0, ListedRows(), JsonLists()
     while True:
         position = _skip_between(text, position)
@@ -261,6 +265,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
                 position = int(text.startswith("["))
             elif (position := lists.next_in(text)) == 0:
                 return
+            is_open = position > 0
             continue
         try:
             value, text, position = _decoded(text, position)
@@ -273,14 +278,21 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
             block = file.read(max(_BLOCK_CHARACTERS, len(text) - position))
             text, position = text[position:] + block, 0
             if not block or len(text) > LONGEST_RECORD_CHARACTERS:
-                if text.strip():
-                    yield f"object {number + 1}: is no JSON: {error}; the rest cannot be read"
+                yield from _rest(text, is_open, number + 1, error)
                 return
             continue
         if not lists.takes(value):
             continue
         number += 1
         yield from _read_by(listed, value, number)
+
+
+def _rest(text: str, is_open: bool, number: int, error: Exception) -> Iterator[str]:
+    """What is wrong with the rest of a file that holds no other object."""
+    if text.strip():
+        yield f"object {number}: is no JSON: {error}; the rest cannot be read"
+    elif is_open:
+        yield f"object {number}: is not there: the list breaks off before its end"
 
 
 def _decoded(text: str, position: int) -> tuple[object, str, int]:

@@ -215,18 +215,25 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
     """Lists of objects that an answer wraps under other names than the usual."""
     if isinstance(value, list):
         records = [each for each in value if each is not None]
-        if _are_objects(records) and all(has_embedded(_names_within(each)) for each in records):
+        if _are_objects(records) and _name_products(cast(list[Record], records)):
             yield records
         elif _are_objects(records) and depth:  # an answer to each of several questions
             for each in records:
                 yield from _tables_within(each, depth - 1)
     elif isinstance(value, dict) and depth:
+        # Beside rows, the features of Hugging Face describe the columns.
+        no_tables = NO_TABLES | {"features"} if "rows" in value else NO_TABLES
         for name, inner in value.items():
-            if name not in NO_TABLES:
+            if name not in no_tables:
                 yield from _tables_within(inner, depth - 1)
             elif _are_objects(inner):  # categories, with the products of each
                 for each in cast(list[Record], inner):
                     yield from _tables_within(each, depth - 1)
+
+
+def _name_products(records: list[Record]) -> bool:
+    """Whether most objects name what is embedded; programs leave out what one does not have."""
+    return 2 * sum(has_embedded(_names_within(each)) for each in records) > len(records)
 
 
 def _names_within(record: Record) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ NOTE = re.compile(
     r"|total|processed|listed|displayed|shown|retrieved).*)?\W*"
     r"|\W*(?:report |file |list |data )?(?:generated|exported|created|printed) (?:by|on|at)\b.*"
     r"|\W*end of (?:the )?(?:report|file|data|list|export|table)\b.*"
-    r"|\W*(?:page|seite|стр\w*\.?) \d+ (?:of|/|von|из) \d+\W*",
+    r"|\W*(?:page|seite|стр\w*\.?) \d+ (?:of|/|von|из) \d+\W*"
+    r"|\\\.",  # of PostgreSQL's COPY
     re.IGNORECASE,
 )
 # With the name of what is summed up behind.

@@ -40,6 +40,7 @@ _OTHERS = {
     b"%PDF": "a PDF document",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook, or one with a password; save it as .xlsx without",
     b"ARROW1": "an Arrow or Feather file; save it as Parquet",
+    b"\xff\xff\xff\xff": "an Arrow stream, as of Hugging Face datasets; save it as Parquet",
     b"\x1f\x8b": "compressed twice; unpack it first",
     b"BZh9": "compressed twice; unpack it first",
     b"\xfd7zXZ": "compressed twice; unpack it first",
@@ -73,7 +74,7 @@ _SCRIPTS = {
         rb"(?:---\s*\n)?(?:[\w ]+:\s*\n)?(?P<indent> *)- [\w ]+: [^\n]*\n(?P=indent)  [\w ]+:"
     ),
     "a list of records line by line; save it as CSV or JSON": re.compile(
-        rb"(?P<first>[\w #./-]{1,40}):[ \t][^\n]*\n"
+        rb"\*{9,} 1\. row \*{9,}\s|(?P<first>[\w #./-]{1,40}):[ \t][^\n]*\n"
         rb"(?:[\w #./-]{1,40}:[ \t][^\n]*\n)+\s*\n(?P=first):"
     ),
     "JavaScript; save what it holds as JSON": re.compile(

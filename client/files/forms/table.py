@@ -40,6 +40,7 @@ _NAMES_OF_DELIMITERS = {
     "|": "vertical bars",
     " ": "blanks",
     "#": "number signs",
+    "│": "drawn lines",
     "\x01": "control-A",
 }
 

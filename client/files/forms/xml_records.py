@@ -26,6 +26,8 @@ _SAMPLE_CHARACTERS = 64 * 1024 * 1024
 _FIELD_TAGS = frozenset(
     "field column str int long float double bool date arr property prop cell".split()
 )
+# <price xsi:nil="true"/>, as databases and web services write nothing; OData has a name of its own.
+_NOTHING = ("}nil", "}null")
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _MOST_NESTED = 64
 # How far within a product, as ONIX has it, its title may stand.
@@ -261,10 +263,14 @@ def _value_of(element: Element) -> object:
         if text or any((child.tail or "").strip() for child in element):
             return _text_of(element)
         record = _record_of(element)
+        if record.get("name") == _name(element):
+            del record["name"]
         return record if (several := _several_within(element, record)) is None else several
     if not text:
-        return dict(element.attrib) or None
-    name = element.attrib.get("name")
+        is_nothing = _name(element) in (element.attrib.get("name"), "language")
+        is_nothing |= any(name.endswith(_NOTHING) for name in element.attrib)
+        return None if is_nothing else dict(element.attrib) or None
+    name = element.attrib.get("name") or element.attrib.get("attribute-id")
     if name is not None and name != _name(element):
         return {"name": name, "value": text}
     language = element.attrib.get("lang") or element.attrib.get(_XML_LANGUAGE)

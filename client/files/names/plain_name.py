@@ -56,6 +56,8 @@ WRAPPERS = (
 )  # fmt: skip
 # Of these a product has several: what they hold is not its own.
 PARTS = ("offers", "variants", "variations", "skus", "items")
+# Shopify writes each variant and photo in a line behind its product's, whose identifier it names.
+LINE_OF_PRODUCT = "__parentId"
 # The price may stand further within: "items.sellers.commertialOffer.Price".
 PRICED_PARTS = (*PARTS, "sellers", "sizes")
 

@@ -122,7 +122,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         product_desc prod_desc deskrizzjoni disgrifiad cur_síos сүрөттөмө वर्णन විස්තරය ລາຍລະອຽດ
         lýsing deskribapena përshkrimi təsvir tavsif tavsifi тайлбар апісанне বিবরণ விளக்கம் వివరణ
         تفصیل penerangan paglalarawan maelezo beskrywing ការពិពណ៌នា ဖော်ပြချက် መግለጫ
-        marketing_text synopsis وصف"""
+        marketing_text synopsis وصف caption"""
     ),
     "category": plain_names(
         """category categories category_name category_path product_category product_categories
@@ -136,8 +136,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         article_type product_type
         item_type
         feed_product_type department type sub_category subcategory
-        التصنيف категория категории категория_продавца podkategoria раздел kategorie warengruppe
-        produktkategorie categorie categoria
+        التصنيف القسم категория категории категория_продавца podkategoria раздел kategorie
+        warengruppe produktkategorie categorie categoria
         категорія danh_muc kategoria kategori kategorija kategoriju κατηγορια קטגוריה カテゴリ 类目
         분류 分类 类别 商品分类
         宝贝类目 分類 類別 카테고리
@@ -223,7 +223,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         caracteristiques caracteristicas caratteristiche cechy parametry 規格 属性
         характеристика kenmerken specificaties egenskaper specifikationer ominaisuudet ozellikler
         仕様 スペック 规格 商品属性 參數 规格参数 사양 tech_specs technical_specifications
-        caracteristique caracteristica caratteristica cecha kenmerk vlastnost"""
+        caracteristique caracteristica caratteristica cecha kenmerk vlastnost article_features"""
     ),
     "images": plain_names(
         """images image image_url image_urls image_link image_links image_src image_path image_file

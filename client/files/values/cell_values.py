@@ -46,7 +46,7 @@ _ERROR = re.compile(
 _TEXT_KEYS = (
     "name",
     "title",
-    "DisplayValue",
+    "displayvalue",
     "label",
     "value",
     "text",
@@ -54,15 +54,19 @@ _TEXT_KEYS = (
     "amount",
     "login",
     "nickname",
-    "Наименование",
+    "наименование",
 )
 # What an object says of itself: no text of the product.
 _ABOUT_KEYS = frozenset(
-    ("id", "_id", "$id", "$ref", "$oid", "type", "typeId", "@type", "href", "slug")
+    ("id", "_id", "$id", "$ref", "$oid", "type", "typeid", "@type", "href", "slug")
 )
 # What a pair calls its two parts.
-_NAME_KEYS = ("name", "key", "param_name", "attribute_name", "attribute_code")
-_VALUE_KEYS = ("value", "values", "value_name", "options", "val", "param_value", "attribute_value")
+_NAME_KEYS = (
+    "name", "key", "param_name", "attribute_name", "attribute_code", "attribute-id", "fname",
+)  # fmt: skip
+_VALUE_KEYS = (
+    "value", "values", "value_name", "options", "val", "param_value", "attribute_value", "fvalue",
+)  # fmt: skip
 # Of a text in several languages one is read: the first that is there.
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _LANGUAGE_KEYS = ("language_tag", "language", "lang", "locale", "@language")
@@ -99,17 +103,18 @@ _PAIR_END = (
 _PLAIN_PAIR = re.compile(
     rf"\s*+({_PAIR_NAME})[:=]((?:(?!{_PAIR_END}).)+)(?:{_PAIR_END}|$)", re.DOTALL
 )
-# A value with its place, as PrestaShop writes them; "16:9" and "10:05" are values alone.
-_PLACED = re.compile(r"((?=\S)(?!\d+:).+):(?:0|[1-9]\d{0,2})", re.DOTALL)
+# A value with its place, as PrestaShop writes them, and whether it is one's own: "Blue:1:0".
+# "16:9" and "10:05" are values alone.
+_PLACED = re.compile(r"((?=\S)(?!\d+:).+?):(?:0|[1-9]\d{0,2})(?::[01])?", re.DOTALL)
 
 
 def text_of(cell: object) -> str:
-    """Returns a cell as trimmed text: "" when absent or NaN, "7" for 7.0, bytes decoded."""
+    """Returns a cell as trimmed text: "" when absent, NaN or false; "7" for 7.0, bytes decoded."""
     if isinstance(cell, str):
         if cell.isascii():
             return cell.strip()
         return _SURROGATE.sub("\ufffd", cell).strip().strip(_UNSEEN).strip()
-    if cell is None:
+    if cell is None or cell is False:  # PHP's and Odoo's nothing
         return ""
     if isinstance(cell, float):
         if math.isnan(cell):
@@ -151,14 +156,17 @@ def present_text_of(cell: object, depth: int = MOST_NESTED) -> str:
 
 def _nested_text_of(cell: Mapping[Any, Any] | Sequence[Any], depth: int) -> str:
     if isinstance(cell, Mapping):
-        keys = (*_TEXT_KEYS, *(key for key in cell if str(key).casefold().endswith("name")))
-        named = next((cell[key] for key in keys if cell.get(key)), None)
+        known = {str(key).casefold(): value for key, value in cell.items() if value}
+        keys = (*_TEXT_KEYS, *(key for key in known if key.endswith("name")))
+        named = next((known[key] for key in keys if key in known), None)
         if named is None and len(cell) > 1 and all(map(_LANGUAGE.fullmatch, map(str, cell))):
             named = next(filter(None, cell.values()), "")
         if named is None:
-            told = {key: value for key, value in cell.items() if str(key) not in _ABOUT_KEYS}
+            told = {k: value for k, value in cell.items() if str(k).casefold() not in _ABOUT_KEYS}
             named = list((told or cell).values())
         return present_text_of(named, depth - 1)
+    if len(cell) == 2 and type(cell[0]) is int and isinstance(cell[1], str):
+        cell = cell[1:]  # Odoo's own, [3, "All / Mugs"]: a number and what it is called
     texts = (present_text_of(item, depth - 1) for item in _of_one_language(cell))
     return ", ".join(filter(None, texts))
 
@@ -312,20 +320,23 @@ def _without_places(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _pairs_of(cell: object) -> Iterable[tuple[object, object]]:
-    if isinstance(cell, Mapping) and len(cell) == 1:  # {"specification": [a list of pairs]}
-        (within,) = cell.values()
-        if isinstance(within, list) and within and all(map(pair_of, within)):
-            cell = within
     # XML's only parameter.
     if isinstance(cell, Mapping) and len(cell) == 2 and pair_of(cell) is not None:
         cell = [cell]
     if isinstance(cell, Mapping):
-        return cell.items()
+        return [pair for name, value in cell.items() for pair in _pairs_within(name, value)]
     if isinstance(cell, list):
         pairs = [pair_of(item) for item in cell]
         if all(pair is not None for pair in pairs):
             return [pair for pair in pairs if pair is not None]
     raise ValueError('attributes must be a JSON object such as {"volume": "500 ml"}')
+
+
+def _pairs_within(name: object, value: object) -> list[tuple[object, object]]:
+    """The pairs of a list of them, {"specification": [{"key": …, "value": …}]}; else the value."""
+    items = value if isinstance(value, list) else [value] if isinstance(value, Mapping) else []
+    pairs = [pair for pair in map(pair_of, items) if pair is not None]
+    return pairs if pairs and len(pairs) == len(items) else [(name, value)]
 
 
 def pair_of(item: object) -> tuple[object, object] | None:

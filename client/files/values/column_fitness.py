@@ -7,7 +7,12 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from twinshelf.client.files.values.cell_values import present_text_of
-from twinshelf.client.files.values.photos import PhotoError, looks_like_photo, photos_of
+from twinshelf.client.files.values.photos import (
+    PhotoError,
+    ends_like_photo,
+    looks_like_photo,
+    photos_of,
+)
 from twinshelf.client.files.values.prices import price_of
 
 _MOSTLY = 0.6
@@ -28,7 +33,7 @@ _MEASURE = re.compile(
 _KINDS = frozenset(
     "simple variable variation configurable grouped bundle bundled external virtual downloadable"
     " physical digital"
-    " giftcard product products item items entry".split()
+    " giftcard product products item items entry inventory noninventory non-inventory".split()
 )
 Values = list[object]
 
@@ -45,9 +50,13 @@ def present(values: Values) -> Values:
 
 
 def photo_fitness(values: Values) -> float:
-    """Share of photos among what is there; 0 below .6."""
+    """Share of photos among what is there, 0 below .6; more where they are no pages by their names.
+
+    Their addresses are alike.
+    """
     present = [value for value in values if value is not None and value != ""]
-    return share_of(present, is_photo)
+    named = share_of(present, lambda value: is_photo(value, ends_like_photo))
+    return share_of(present, is_photo) + named
 
 
 def is_photo(value: object, is_such: Callable[[str], bool] = looks_like_photo) -> bool:

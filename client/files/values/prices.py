@@ -149,8 +149,8 @@ def _lower_price(text: str, decimal: DecimalSign) -> float | None:
 
 def _amount_within(cell: object) -> object:
     """The cell; of a nested price the amount, of several offers that of the first."""
-    if isinstance(cell, (list, tuple)) and cell:
-        cell = cell[0]
+    if isinstance(cell, (list, tuple)):
+        cell = cell[0] if cell else None
     return _amount_of(cell) if isinstance(cell, Mapping) else cell
 
 
@@ -175,7 +175,9 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
     named = [known[key] for key in _AMOUNT_KEYS if key in known]
     if not named and len(price) == 1:
         named = list(price.values())
-    amount = next((each for each in named if each not in (None, "")), None)
+    named_amounts = [each for each in named if each not in (None, "")]
+    # Where there is no sale, some shops say that it is for nothing.
+    amount = next((a for a in named_amounts if not _is_zero(a, depth)), [*named_amounts, None][0])
     if isinstance(amount, list) and amount:  # in several currencies
         amount = amount[0]
     if isinstance(amount, Mapping) and depth:
@@ -190,6 +192,15 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
     if isinstance(amount, int) and any(_shows_hundredths(text, amount) for text in shown):
         return amount / 100
     return amount
+
+
+def _is_zero(amount: object, depth: int) -> bool:
+    """Whether an amount, or that within it, is zero."""
+    with suppress(ValueError):
+        if isinstance(amount, Mapping) and depth:
+            amount = _amount_of(amount, depth - 1)
+        return isinstance(amount, str | int | float) and float(amount) == 0
+    return False
 
 
 def _shows_hundredths(text: str, amount: int) -> bool:

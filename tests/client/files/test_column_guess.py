@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,9 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("Item,Description\n10-1,Mug\n,Subtotal,\n10-2,Pan\n,Subtotal\n", "product_id", "Item"),
         ("Item,Description\n10-1,Blue mug\n10-2,Red pan\nPage 1 of 2,\n", "product_id", "Item"),
         ("uuid,identifier,title\n1f,A,Mug\n2f,B,Pan\n", "product_id", "identifier"),
+        ("image,caption\na.jpg,A red mug\nb.jpg,A blue hat\n", "title", "caption"),
+        ("sku,name,caption\n1,Mug,A red mug\n2,Hat,A blue hat\n", "description", "caption"),
+        ("كود الصنف,الاسم,القسم\nA,كوب,مطبخ\nB,مقلاة,مطبخ\n", "category", "القسم"),
         ("كود الصنف,الاسم\nA,كوب\nB,مقلاة\n", "product_id", "كود الصنف"),
         ("sku,title,Cost,Price\n1,Mug,2,3\n2,Pan,2,on request\n", "price", "Price"),
         (
@@ -83,6 +87,7 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
         ("sku,title,x\n1,Mug,http://a.b/1.jpg\n2,Pan,http://a.b/2.jpg\n", "images", "x"),
         ("sku,title,x\n1,Mug,http://a.b/1\n2,Pan,http://a.b/2\n", "images", None),
         ("sku,title,Type\n1,Mug,digital\n2,Pan,physical\n", "category", None),
+        ("sku,title,Type\n1,Mug,Inventory\n2,Pan,Non-inventory\n", "category", None),
         ("sku,title,Type\n1,Mug,simple\n2,Pan,variable\n", "category", None),
         ("sku,title,group\n" + "1,Mug,Tools\n" * 6, "category", "group"),
         *(
@@ -124,3 +129,24 @@ def test_nested_columns_that_do_not_fit_are_left(tmp_path: Path) -> None:
     records = '[{"id": 1, "attributes": {"name": "Blue mug", "description": "d"}}]'
     columns = map_table(open_table(write(tmp_path, records, "t.json")), {})
     assert columns["title"] == ("attributes.name",)
+
+
+@pytest.mark.parametrize(
+    ("details", "attributes"),
+    [
+        ({"UPC": "61", "Form": "Bar", "Rank": {"Soap": 7}}, {"UPC": "61", "Form": "Bar"}),
+        ('{"UPC": "61"}', {"UPC": "61"}),
+        ("form:bar|weightgrams:90.5", {"form": "bar", "weightgrams": "90.5"}),
+        ("Note: it is a bar of soap", {}),
+        (["Vegan", "No: 2"], {}),
+    ],
+)
+def test_objects_and_pairs_called_details_are_attributes(
+    tmp_path: Path, details: object, attributes: dict[str, str]
+) -> None:
+    goods = [
+        {"id": n, "title": "Soap", "description": "A bar.", "details": details} for n in (1, 2)
+    ]
+    rows, bad, _ = read(write(tmp_path, json.dumps(goods), "t.json"))
+    assert [dict(row.attributes) for row in rows] == [attributes] * 2 and not bad
+    assert rows[0].description == "A bar."

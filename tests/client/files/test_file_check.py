@@ -81,6 +81,10 @@ SHAPES: dict[str, tuple[str | bytes, str]] = {
         ).encode("cp1251"),
         "product_id=Артикул,title=Название товара,price=Цена, руб.,images=Фото 1,images=Фото 2",
     ),
+    "pages_before_photos.csv": (
+        lines("A{n}|{t}|https://x.de/{n}|https://x.de/{n}.jpg|{p}"),
+        "product_id=1,title=2,price=5,images=4",
+    ),
     "price_first.csv": (lines("{p};A{n};{t};{b}"), "product_id=2,title=3,price=1"),
     "french.txt": (
         lines("R{n}\tÉcran {t}\t{c}", "Référence\tDésignation\tPrix TTC").encode("utf-16"),

@@ -164,6 +164,10 @@ def test_what_a_report_is_called_stands_before_the_header(tmp_path: Path, preamb
         ["| id | title | price |", "|----|:-----:|------:|", "| 1 | Shoe | 5 |", "| 2 | Hat | 7 |"],
         ["+----+-------+", "| id | title | price |", "+----+-------+", "| 1 | Shoe | 5 |",
          "| 2 | Hat | 7 |", "+----+-------+"],
+        ["┌───────┬─────────┬────────┐", "│  id   │  title  │ price  │",
+         "│ int64 │ varchar │ double │", "├───────┼─────────┼────────┤",
+         "│     1 │ Shoe    │    5.0 │", "│     2 │ Hat     │    7.0 │",
+         "└───────┴─────────┴────────┘"],
     ],
 )  # fmt: skip
 def test_templates_joined_files_and_ruled_tables_hold_their_products_alone(

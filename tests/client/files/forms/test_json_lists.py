@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.files.tables import read, write
 from twinshelf.client.files.forms import json_records
+from twinshelf.client.files.rows import ProductFileError
 
 
 @pytest.mark.parametrize("indent", [None, 1])
@@ -26,6 +27,19 @@ def test_a_broken_object_costs_itself_alone(
     rows, (bad,), _ = read(write(tmp_path, text, "t.json"))
     assert [row.product_id for row in rows] == ["1", "3", "4"]
     assert bad.row_number == 2 and "is no JSON" in bad.reason
+
+
+@pytest.mark.parametrize("around", ["[%s", '{"count": 9, "products": [%s'])
+@pytest.mark.parametrize("block", [61, 1 << 20])
+def test_a_list_that_breaks_off_between_two_objects_is_said_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str, block: int
+) -> None:
+    monkeypatch.setattr(json_records, "_BLOCK_CHARACTERS", block)
+    goods = [json.dumps({"id": n, "title": f"Mug {n}"}) for n in (1, 2)]
+    for rest in ("", ",", ", \n"):
+        rows, (bad,), _ = read(write(tmp_path, around % ", ".join(goods) + rest, "t.json"))
+        assert [row.product_id for row in rows] == ["1", "2"]
+        assert bad.reason == "object 3: is not there: the list breaks off before its end"
 
 
 @pytest.mark.parametrize(("form", "name"), [("[%s,\n%s]", "t.json"), ("%s\n%s", "t.jsonl")])
@@ -54,6 +68,12 @@ def test_commas_behind_the_last_cost_nothing(
     assert [row.title for row in rows] == ['Mug "A,]" ,}', "Hat"] and not bad
 
 
+def test_a_file_without_an_object_that_can_be_read_says_why(tmp_path: Path) -> None:
+    path = write(tmp_path, '{\n// goods\n"products": [{"id": 1, "title": "Mug"}]}', "t.json")
+    with pytest.raises(ProductFileError, match=r"no JSON object; .* in double quotes: line 2 col"):
+        read(path)
+
+
 COLUMNS = [{"id": 1, "name": "sku"}, {"id": 2, "name": "title"}]
 GOODS = [{"sku": "a1", "title": "Red mug"}, {"sku": "a2", "title": "Blue hat"}]
 
@@ -66,11 +86,13 @@ GOODS = [{"sku": "a1", "title": "Red mug"}, {"sku": "a2", "title": "Blue hat"}]
         {"result": {"points": [{"id": n, "payload": g} for n, g in enumerate(GOODS)]}, "time": 0.1},
         {"version": "1", "tasks": [{"id": "t", "result": [{"keyword": "x", "items": GOODS}]}]},
         [{"id": n, "values": [0.5, 0.25], "metadata": g} for n, g in enumerate(GOODS)],
+        {"search": {"things": [*GOODS, {"sku": "a0", "stock": 1}], "count": 3}},
     ],
 )
 def test_products_are_found_however_an_answer_wraps_them(tmp_path: Path, answer: object) -> None:
     rows, bad, _ = read(write(tmp_path, json.dumps(answer), "t.json"))
-    assert [row.title for row in rows] == ["Red mug", "Blue hat"] and not bad
+    assert [row.title for row in rows] == ["Red mug", "Blue hat"]
+    assert [row.row_number for row in bad] == [3] * ("a0" in str(answer))
 
 
 def test_a_sign_may_part_the_records(tmp_path: Path) -> None:

@@ -199,3 +199,43 @@ def test_each_list_of_products_in_a_long_answer_is_read(
     answer = json.dumps({"products": _objects(0, 1500), **further}, indent=indent)
     rows, bad, _ = read(write(tmp_path, answer, "t.json"))
     assert [row.product_id for row in rows] == [str(n) for n in range(count)] and not bad
+
+
+def test_lines_behind_a_product_that_name_it_are_its_variants_and_photos(tmp_path: Path) -> None:
+    product, variant = "gid://shopify/Product/%d", "gid://shopify/ProductVariant/%d"
+    lines: list[dict[str, object]] = []
+    for n, name in enumerate(("Mug", "Hat"), start=1):
+        parent = {"__parentId": product % n}
+        lines.append({"id": product % n, "title": name, "vendor": "Acme"})
+        lines.append({"id": "m", "image": {"url": f"https://c.example.org/{n}.jpg"}, **parent})
+        for size in range(2 * n):
+            price = f"{n}.{size}0"
+            lines.append({"id": variant % size, "title": f"{size} l", "price": price, **parent})
+    path = write(tmp_path, "\n".join(map(json.dumps, lines)), "bulk.jsonl")
+    rows, bad, findings = read(path)
+    assert [(row.title, row.price, len(row.photos)) for row in rows] == [
+        ("Mug", 1.0, 1),
+        ("Hat", 2.0, 1),
+    ]
+    assert not bad and findings[-1].startswith("8 rows joined to the row before")
+
+
+def test_a_variant_without_a_name_joins_the_product_that_it_names(tmp_path: Path) -> None:
+    lines = "id,parent_id,name,price\n1,,Mug,\n2,1,,5\n3,1,Big mug,6\n"
+    rows, bad, _ = read(write(tmp_path, lines))
+    assert [(row.title, row.price) for row in rows] == [("Mug", 5.0), ("Big mug", 6.0)]
+    assert not bad
+
+
+def test_the_number_of_a_brand_elsewhere_in_an_answer_is_no_brand(tmp_path: Path) -> None:
+    brand = {"brand": {"data": {"type": "brands", "id": "9"}}}
+    goods = [
+        {"type": "products", "id": n, "attributes": {"name": "Mug"}, "relationships": brand}
+        for n in "12"
+    ]
+    rows, bad, _ = read(write(tmp_path, json.dumps({"data": goods}), "t.json"))
+    assert [(row.product_id, row.title, row.brand) for row in rows] == [
+        ("1", "Mug", ""),
+        ("2", "Mug", ""),
+    ]
+    assert not bad

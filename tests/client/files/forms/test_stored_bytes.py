@@ -118,6 +118,8 @@ def test_of_several_tables_in_an_archive_that_of_products_is_read(
         (b"{\\rtf1\\ansi sku, title\\par }", "text document"),
         (b"RIFF\0\0\0\0WEBP", "a photo; give its folder"),
         (b"Obj\x01\x04\x14", "Avro file"),
+        (b"\xff\xff\xff\xff\xd8\0\0\0\x10\0\0\0", "Arrow stream"),
+        (b"*********** 1. row ***********\n  sku: A1\n name: Mug\n", "records line by line"),
         (bz2.compress(b""), "is empty"),
         (lzma.compress(b""), "is empty"),
         (b"[S1]\ntitle=Mug\n\n[S2]\ntitle=Pan\n", "file of settings"),

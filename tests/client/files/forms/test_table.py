@@ -116,7 +116,10 @@ def test_rows_are_the_same_in_every_form(
             "b": [["id", "title"], [*RECORDS[1].values()]],
         },
         {"chairs": [RECORDS[0]], "tables": [RECORDS[1]], "tags": [{"name": "x"}] * 3},
-        {"features": [{"feature_idx": 0, "name": "title"}], "rows": [{"row": r} for r in RECORDS]},
+        {
+            "features": [{"feature_idx": 0, "name": "title", "type": {"_type": "Value"}}],
+            "rows": [{"row": row} for row in RECORDS],
+        },
         {"meta": [{"name": "id"}, {"name": "title"}], "data": [[*r.values()] for r in RECORDS]},
         [
             {"id": r["id"], "version": 3, "main": {"current": {"name": {"en": r["title"]}}}}

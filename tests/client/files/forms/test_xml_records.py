@@ -9,6 +9,7 @@ import pytest
 from tests.client.files.tables import read, write
 from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.forms.xml_records import open_xml
+from twinshelf.client.files.product_rows import ReadOptions
 from twinshelf.client.files.rows import ProductFileError
 
 GOOGLE = """<?xml version="1.0" encoding="utf-8"?>
@@ -184,6 +185,31 @@ def test_parameters_of_heureka_and_titles_in_parts_of_yandex_are_read(tmp_path: 
 
 
 @pytest.mark.parametrize(
+    "features",
+    [
+        "<ARTICLE_FEATURES><REFERENCE_FEATURE_SYSTEM_NAME>X</REFERENCE_FEATURE_SYSTEM_NAME>"
+        "<FEATURE><FNAME>Colour</FNAME><FVALUE>red</FVALUE></FEATURE>{more}</ARTICLE_FEATURES>",
+        '<custom-attributes><custom-attribute attribute-id="Colour">red</custom-attribute>'
+        '<custom-attribute attribute-id="Sizes"><value>S</value><value>M</value>'
+        "</custom-attribute></custom-attributes>",
+    ],
+)
+def test_attributes_of_catalogues_of_trade_are_read(tmp_path: Path, features: str) -> None:
+    # Demandware's custom attributes are read where they are named: others call fields so.
+    more = "<FEATURE><FNAME>Sizes</FNAME><FVALUE>S</FVALUE><FVALUE>M</FVALUE></FEATURE>"
+    item = "<ARTICLE><sku>{n}</sku><name>Mug</name>{features}</ARTICLE>"
+    items = (
+        item.format(n=n, features=features.replace("{more}", each))
+        for n, each in enumerate(["", more])
+    )
+    name = features[1 : features.index(">")]
+    options = ReadOptions(columns={"attributes": [name]} if name.islower() else {})
+    rows, _, findings = read(write(tmp_path, f"<T>{''.join(items)}</T>", "t.xml"), options)
+    assert rows[0].attributes["Colour"] == "red" and not findings
+    assert rows[1].attributes["Colour"] == "red" and rows[1].attributes["Sizes"] == "S, M"
+
+
+@pytest.mark.parametrize(
     "product",
     [
         "<product><RecordReference>p{n}</RecordReference><Form>BB</Form><Detail><TitleDetail>"
@@ -210,3 +236,26 @@ def test_a_product_is_no_part_of_it_however_deep_its_fields(
     rows, _, _ = read(write(tmp_path, f"<feed>{feed}</feed>", "feed.xml"))
     found = [(row.product_id, row.title, row.price) for row in rows]
     assert found == [("p1", "Mug 1", 5), ("p2", "Mug 2", 5)][:count]
+
+
+def test_what_is_said_to_be_nothing_is_no_text(tmp_path: Path) -> None:
+    one = "<p><id>%d</id><name>Mug %d</name><description %s/><price %s/></p>"
+    nil, null = ('i:nil="true"',) * 2, ('m:null="true"',) * 2
+    rows = "".join(one % (n, n, *each) for n, each in enumerate((nil, null)))
+    path = write(tmp_path, f'<r xmlns:i="http://x.org/i" xmlns:m="http://x.org/m">{rows}</r>')
+    products, bad, findings = read(path)
+    assert [(row.title, row.description, row.price) for row in products] == [
+        ("Mug 0", "", None),
+        ("Mug 1", "", None),
+    ]
+    assert not bad and not findings
+
+
+def test_the_name_of_a_field_is_no_value_of_it(tmp_path: Path) -> None:
+    brand = '<property name="brand"><value>Acme</value></property>'
+    fields = f'<properties>{brand}<property name="description"></property></properties>'
+    name = '<name><language id="1">Mug</language><language id="2"></language></name>'
+    items = "".join(f"<product><id>{n}</id>{name}{fields}</product>" for n in (1, 2))
+    rows, _, _ = read(write(tmp_path, f"<feed>{items}</feed>", "feed.xml"))
+    found = [(row.product_id, row.title, row.brand, row.description) for row in rows]
+    assert found == [("1", "Mug", "Acme", ""), ("2", "Mug", "Acme", "")]

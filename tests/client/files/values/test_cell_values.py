@@ -44,9 +44,9 @@ def test_an_error_of_a_table_program_is_absent_in_its_language(cell: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N", "[NULL]"]
+    "cell", ["NULL", "null", "N/A", "nan", "None", " ", "#N/A", "\\N", "[NULL]", False]
 )
-def test_what_programs_write_for_nothing_is_absent(cell: str) -> None:
+def test_what_programs_write_for_nothing_is_absent(cell: object) -> None:
     assert present_text_of(cell) == ""
     assert present_text_of("Nullify") == "Nullify"
     assert present_text_of(["a", None, "b"]) == "a, b"
@@ -145,6 +145,8 @@ def test_places_of_attributes_in_a_list_are_none_of_their_values() -> None:
     features = {"Height": "69.8 mm", "Stuff": "Metal, brushed", "Colour": "Blue"}
     assert attributes_of(cell) == (features, 0)
     assert attributes_of("Colour:Blue:0") == ({"Colour": "Blue"}, 0)
+    own = "Height:69.8 mm:1:0,Colour:Blue:2:1"
+    assert attributes_of(own) == ({"Height": "69.8 mm", "Colour": "Blue"}, 0)
     for values in ({"Ratio": "16:9"}, {"Open": "Mo 10:05"}, {"Kit": "a:1", "Size": "M"}):
         assert attributes_of(",".join(f"{n}:{value}" for n, value in values.items())) == (values, 0)
 
@@ -163,6 +165,10 @@ def test_attributes_of_ruby_are_read() -> None:
 def test_an_object_is_called_by_its_name() -> None:
     assert present_text_of({"seller_id": 9, "seller_name": "Acme"}) == "Acme"
     assert present_text_of({"_id": 9, "name": "Tea"}) == "Tea"
+    assert present_text_of({"ID": 9, "Name": {"ID": 1, "Value": "Tea", "LangID": 2}}) == "Tea"
+    assert present_text_of({"ID": 9, "Rest": "Tea"}) == "Tea"
+    assert present_text_of([9, "Tea"]) == "Tea"
+    assert present_text_of([9, 8]) == "9, 8"
 
 
 def test_what_is_nested_without_end_is_no_text() -> None:
