@@ -34,6 +34,7 @@ _KNOWN_COUNT: Final = 4096
 # would find all senders slow.
 _LOOK_S: Final = 0.01
 _PROMPT_LOOKS: Final = 5
+_LARGE_LOOKS: Final = 20
 
 
 class _Turns:
@@ -43,10 +44,16 @@ class _Turns:
     away, keep nobody out. A large message that comes quickly makes them long again.
     """
 
-    def __init__(self, count: int | None) -> None:
-        """Takes how many there are at once; None for no bound."""
+    def __init__(self, count: int | None, look_count: int = _PROMPT_LOOKS) -> None:
+        """Takes how many there are at once, None for no bound, and the looks in each at most."""
         self._places = asyncio.Semaphore(count) if count else None
-        self.look_count = _PROMPT_LOOKS
+        self._longest = self.look_count = look_count
+
+    def shorten(self) -> None:
+        self.look_count = max(1, self.look_count - 1)
+
+    def lengthen(self) -> None:
+        self.look_count = self._longest
 
     @asynccontextmanager
     async def one(self, timeout_s: float | None) -> AsyncIterator[None]:
@@ -80,7 +87,7 @@ class MessageReader:
         # Apart: who sends large messages keeps no newcomer out, and who sends them slowly, nobody.
         self._trusted = _Turns(None)
         self._newcomers = _Turns(_NEWCOMER_TURNS)
-        self._large_senders = _Turns(_LARGE_TURNS)
+        self._large_senders = _Turns(_LARGE_TURNS, _LARGE_LOOKS)
         self._far_senders = _Turns(_FAR_TURNS)
 
     async def read(self, context: grpc.aio.ServicerContext) -> bytes:
@@ -128,7 +135,7 @@ class MessageReader:
             reading.add_done_callback(lambda read: self._judge(peer, turns, begun_s, read))
             look_count = turns.look_count
             if not await _is_prompt(reading, look_count):
-                turns.look_count = max(1, look_count - 1)
+                turns.shorten()
         await _is_prompt(reading, _PROMPT_LOOKS - look_count)
         return reading
 
@@ -147,7 +154,7 @@ class MessageReader:
             is_far = len(raw) < _NEAR_BYTES_PER_S * (time.monotonic() - begun_s)
             self._is_far[peer] = is_far
             if not is_far:
-                turns.look_count = _PROMPT_LOOKS
+                turns.lengthen()
         elif (standing := self._standing.get(peer, 0)) <= 0:
             self._standing[peer] = standing + 1
 
