@@ -34,6 +34,7 @@ _KNOWN_COUNT: Final = 4096
 # would find all senders slow.
 _LOOK_S: Final = 0.01
 _PROMPT_LOOKS: Final = 5
+# A busy service needs longer for 12 MiB, and who goes on beside the next holds all others up.
 _LARGE_LOOKS: Final = 20
 
 
