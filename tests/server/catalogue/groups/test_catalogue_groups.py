@@ -23,7 +23,7 @@ from tests.server.catalogue.rows.test_schema import write_as
 from twinshelf.server.catalogue.groups.group_record import EventKind
 from twinshelf.server.catalogue.one_machine.backup import back_up, restore, verify
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import DATABASE, SqliteCatalogue
-from twinshelf.server.errors import GroupConflictError, GroupNotFoundError
+from twinshelf.server.errors import CatalogueDamagedError, GroupConflictError, GroupNotFoundError
 
 FIRST, SECOND = ("p00000", "p00001", "p00002"), ("p00003", "p00004")
 
@@ -192,6 +192,19 @@ async def test_a_damaged_row_of_groups_is_named_and_made_anew(tmp_path: Path, da
                 await asyncio.to_thread(catalogue._grouping.group_some)
         assert await numbers(catalogue) == before
     assert verify(tmp_path / DATABASE).is_clean
+
+
+@pytest.mark.parametrize("damage", ["product_ids = '[\"'", "kind = 99"])
+async def test_a_damaged_event_is_told_as_such(tmp_path: Path, damage: str) -> None:
+    engine = Engine(place=str(tmp_path))
+    async with grouping(engine, guards=None) as catalogue:
+        await write(catalogue, family(np.random.default_rng(0), 3))
+        await settle(catalogue)
+    change_database(tmp_path, f"UPDATE group_events SET {damage}")
+    async with grouping(engine, guards=None) as catalogue:
+        with pytest.raises(CatalogueDamagedError, match="groups cannot be read"):
+            await catalogue.groups.events_after(None, 0, 10)
+        assert len(await numbers(catalogue)) == 3
 
 
 async def test_groups_of_an_earlier_schema_stay(tmp_path: Path) -> None:
