@@ -55,7 +55,7 @@ def server_command(
         "--model-control-mode=none",
         f"--grpc-restricted-protocol={restricted}",
         f"--http-restricted-api={restricted}",
-        f"--grpc-address={config.grpc_host or config.host}",
+        f"--grpc-address={config.host_of_grpc}",
         f"--grpc-port={config.grpc_port}",
         f"--http-address={config.host}",
         f"--http-port={config.http_port}",

@@ -88,7 +88,7 @@ class TritonServer:
     @property
     def grpc_address(self) -> str:
         """Host and port of gRPC."""
-        return f"{self._config.grpc_host or self._config.host}:{self._config.grpc_port}"
+        return f"{self._config.host_of_grpc}:{self._config.grpc_port}"
 
     @property
     def http_address(self) -> str:
@@ -299,7 +299,7 @@ class TritonServer:
     def _check_ports(self) -> None:
         config = self._config
         places = {
-            "grpc-port": (config.grpc_host or config.host, config.grpc_port),
+            "grpc-port": (config.host_of_grpc, config.grpc_port),
             "http-port": (config.host, config.http_port),
             "metrics-port": (config.host, config.metrics_port),
         }

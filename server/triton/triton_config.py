@@ -53,6 +53,11 @@ class TritonConfig:
     log_path: Path | None = None
     trace_url: str = ""
 
+    @property
+    def host_of_grpc(self) -> str:
+        """Where gRPC listens."""
+        return self.grpc_host or self.host
+
     def __post_init__(self) -> None:
         """Checks the ranges."""
         for name in ("grpc_port", "http_port", "metrics_port"):
