@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from twinshelf.server.errors import TooManyBytesError
+from twinshelf.server.services.calls import message_reader
 from twinshelf.server.services.calls.message_reader import UNREAD_BYTES, MessageReader
 
 SHORT, LARGE = b"a text", bytes(UNREAD_BYTES + 1)
@@ -161,13 +162,36 @@ async def test_who_waits_too_long_for_a_turn_is_refused_unread() -> None:
     assert await end(calls[:1], [first]) == [LARGE]
 
 
-async def test_who_sends_nothing_keeps_others_out_for_ever_shorter_turns() -> None:
-    reader = reader_of(slow_limit=64)
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> MessageReader:
+    """A reader that looks for messages in every turn of the loop."""
+    look = message_reader._is_done
+
+    async def look_at_once(reading: asyncio.Future[bytes], timeout_s: float) -> bool:
+        if timeout_s != message_reader._LOOK_S:
+            return await look(reading, timeout_s)
+        await asyncio.sleep(0)
+        return reading.done()
+
+    monkeypatch.setattr(message_reader, "_is_done", look_at_once)
+    return reader_of(slow_limit=128)
+
+
+async def turns_until_begun(call: Call) -> int:
+    """Returns how many turns of the loop pass until a call is read."""
+    count = 0
+    while not call.is_begun:
+        await asyncio.sleep(0)
+        count += 1
+    return count
+
+
+async def test_who_sends_nothing_keeps_others_out_for_ever_shorter_turns(
+    reader: MessageReader,
+) -> None:
     silent = [Call(f"silent {number}") for number in range(64)]
     readings = await begun(reader, silent)
-    begun_s = time.monotonic()
-    await send(reader, "newcomer", SHORT)
-    assert time.monotonic() - begun_s < 1  # 64 turns of .05 s, two at a time, take 1.6 s
+    assert await turns_until_begun(silent[-1]) < 120  # turns of five looks, two at a time, take 160
     await end(silent, readings)
 
 
@@ -186,17 +210,17 @@ async def test_who_sends_large_messages_slowly_keeps_no_quick_sender_waiting() -
     await end(calls, readings)
 
 
-async def test_a_large_message_that_comes_makes_turns_long_again() -> None:
-    reader = reader_of(slow_limit=64)
-    silent = [Call("silent") for _ in range(16)]
+async def test_a_large_message_that_comes_makes_turns_long_again(reader: MessageReader) -> None:
+    silent = [Call("silent") for _ in range(64)]
     readings = await begun(reader, silent)
-    while not silent[-1].is_begun:
-        await asyncio.sleep(0.001)
-    await send(reader, "large", LARGE)  # a newcomer, too
-    begun_s = time.monotonic()
-    calls = [Call("silent") for _ in range(3)]
-    readings += await begun(reader, calls)
-    while not calls[-1].is_begun:
-        await asyncio.sleep(0.001)
-    assert time.monotonic() - begun_s > 0.04
-    await end([*silent, *calls], readings)
+    await turns_until_begun(silent[-1])
+    counts = []
+    for has_large in (False, True):
+        if has_large:
+            await send(reader, "large", LARGE)  # a newcomer, too
+        calls = [Call("silent") for _ in range(3)]
+        readings += [asyncio.ensure_future(reader.read(call.context)) for call in calls]
+        counts.append(await turns_until_begun(calls[-1]))
+        silent += calls
+    assert counts[0] < counts[1]
+    await end(silent, readings)
