@@ -27,6 +27,7 @@ Kind = Literal[
     "error",
     "encoding",
     "cut",
+    "long",
 ]
 _SENTENCES: dict[Kind, tuple[str, str]] = {
     "price": ("price", "could not be read, such as {example}: left empty"),
@@ -65,6 +66,7 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
         "offer",
         "with fewer matches than asked for, as more do not fit into an answer, such as {example}",
     ),
+    "long": ("row", "with more text or attributes than the service takes, such as {example}: cut"),
     "continued": ("row", "joined to the row before, of the same product, such as {example}"),
 }
 _LONGEST_EXAMPLE = 160

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, islice
 from pathlib import Path
 
 _MARKUP = re.compile(r"<[^<>]*>|&(?:[a-z]\w{1,31}|#x?[0-9a-f]{1,7});", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W_]")
+# What the service takes of one product unless told otherwise, in UTF-8: 64 KiB of texts, of which
+# some are left for its number, seller and photo; and so many attributes.
+_MOST_BYTES = 60 * 1024
+_MOST_ATTRIBUTES = 256
+_MOST_ATTRIBUTE_BYTES = 16 * 1024
+_MOST_NAME_BYTES = 4 * 1024
+# Photos within the text of a page: <img src="data:image/png;base64,iVBO...">
+_DATA = re.compile(r"data:[\w/+.;=-]{0,100},[\w/+=%-]{100,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,10 @@ class Photo:
     def is_readable(self) -> bool:
         """Whether the photo's bytes are at hand."""
         return bool(self.data) or self.path is not None
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    return text.encode()[:size_bytes].decode(errors="ignore")
 
 
 def _has_letter(text: str) -> bool:
@@ -98,6 +111,30 @@ class ProductRow:
             elif getattr(self, wanted) not in ("", None):
                 found.append(wanted)
         return found
+
+    def without_excess(self) -> ProductRow:
+        """Returns the row with as much of its texts and attributes as the service takes."""
+        names = (self.title, self.category, self.brand, self.seller)
+        attribute_bytes = [
+            len(f"{name}{value}".encode()) for name, value in self.attributes.items()
+        ]
+        name_bytes = sum(len(name.encode()) for name in names)
+        size_bytes = name_bytes + sum(attribute_bytes) + len(self.description.encode())
+        if size_bytes <= _MOST_BYTES and len(self.attributes) <= _MOST_ATTRIBUTES:
+            return self
+        title, category, brand, seller = (_cut(name, _MOST_NAME_BYTES) for name in names)
+        sums = accumulate(attribute_bytes)
+        count = min(sum(each <= _MOST_ATTRIBUTE_BYTES for each in sums), _MOST_ATTRIBUTES)
+        rest_bytes = _MOST_BYTES - _MOST_ATTRIBUTE_BYTES - len(names) * _MOST_NAME_BYTES
+        return replace(
+            self,
+            title=title,
+            category=category,
+            brand=brand,
+            seller=seller,
+            description=_cut(_DATA.sub("", self.description), rest_bytes),
+            attributes=dict(islice(self.attributes.items(), count)),
+        )
 
     @property
     def readable_photos(self) -> tuple[Photo, ...]:

@@ -279,17 +279,24 @@ class ProductFiles:
                 cell = nested_within(cell) or cell
             values[name] = without_markup(present_text_of(cell))
         cells = [row.cells[name] for name in mapped.columns.get("images", ())]
-        return ProductRow(
-            source=row.source,
-            row_number=row.row_number,
-            product_id=product_id,
-            **{name: mended(present_text_of(values.get(name))) for name in EMBEDDED_TEXTS},
-            seller=present_text_of(values.get("seller")),
-            group=present_text_of(values.get("group")),
-            price=self._price(row, decimal, mapped),
-            attributes=self._attributes(values.get("attributes")),
-            photos=tuple(self._photos(cells, mapped.photo_files)),
+        return self._fitting(
+            ProductRow(
+                source=row.source,
+                row_number=row.row_number,
+                product_id=product_id,
+                **{name: mended(present_text_of(values.get(name))) for name in EMBEDDED_TEXTS},
+                seller=present_text_of(values.get("seller")),
+                group=present_text_of(values.get("group")),
+                price=self._price(row, decimal, mapped),
+                attributes=self._attributes(values.get("attributes")),
+                photos=tuple(self._photos(cells, mapped.photo_files)),
+            )
         )
+
+    def _fitting(self, row: ProductRow) -> ProductRow:
+        if (fitting := row.without_excess()) is not row:
+            self.findings.add("long", row.product_id)
+        return fitting
 
     def _price(self, row: CellRow, decimal: DecimalSign, mapped: MappedTable) -> float | None:
         """The price of a sale comes first; where there is none, the usual one."""

@@ -131,6 +131,31 @@ def test_of_very_many_photos_the_first_are_looked_at_and_the_rest_counted(tmp_pa
     ]
 
 
+@pytest.mark.parametrize(
+    ("product", "description", "attribute_count"),
+    [
+        ({"description": f'Boils <img src="data:image/png;base64,{"A" * 99_999}">fast'}, 22, 0),
+        ({"description": "wörd " * 20_000}, 28_672, 0),
+        ({"attributes": {f"size {number}": "large" for number in range(400)}}, 0, 256),
+        ({"attributes": {"size": "l" * 9_999, "fit": "s" * 9_999}, "description": "d"}, 1, 2),
+        ({"attributes": dict.fromkeys("abcdefgh", "l" * 9_999), "description": "d"}, 1, 1),
+        ({"title": "word " * 20_000}, 0, 0),
+    ],
+)
+def test_of_more_text_than_the_service_takes_as_much_as_it_takes_is_left(
+    tmp_path: Path, product: dict[str, object], description: int, attribute_count: int
+) -> None:
+    lines = json.dumps({"id": "1", "title": "Kettle", **product})
+    (row,), bad, findings = read(write(tmp_path, lines, "t.jsonl"))
+    texts = (row.title, row.description, *row.attributes, *row.attributes.values())
+    assert sum(len(text.encode()) for text in texts) < 65_000
+    assert len(row.description.encode()) in (description, description - 1)
+    assert len(row.attributes) == attribute_count
+    assert not bad
+    cut = "1 row with more text or attributes than the service takes, such as 1: cut"
+    assert findings == ([] if len(row.attributes) == 2 else [cut])
+
+
 def test_columns_that_nobody_uses_may_be_twice_empty_or_missing_in_a_row(tmp_path: Path) -> None:
     (row,), bad, _ = read(write(tmp_path, "product_id,title,,\n1,Shoe,,\n"))
     assert (row.product_id, row.title, bad) == ("1", "Shoe", [])
