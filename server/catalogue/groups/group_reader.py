@@ -92,9 +92,9 @@ class GroupReader:
         # Two searches of two indexes; one condition with OR would read the whole journal.
         return self._events(
             "event_number IN (SELECT event_number FROM group_events "
-            "WHERE source = ?1 AND event_number > ?2 UNION SELECT event_number FROM group_events "
-            "WHERE target = ?1 AND event_number > ?2)",
-            (group, number),
+            "WHERE source = ? AND event_number > ? UNION SELECT event_number FROM group_events "
+            "WHERE target = ? AND event_number > ?)",
+            (group, number, group, number),
             count,
         )
 

@@ -47,9 +47,14 @@ def write_lists(writer: sqlite3.Connection, lists: Mapping[int, Lists]) -> None:
     for product, by_pattern in lists.items():
         writer.execute("DELETE FROM group_neighbours WHERE product_number = ?", (product,))
         writer.executemany(
-            "INSERT INTO group_neighbours VALUES (?1, ?2, ?3, row_checksum(?1, ?2, ?3))",
+            "INSERT INTO group_neighbours VALUES (:product, :pattern, :neighbours, "
+            "row_checksum(:product, :pattern, :neighbours))",
             [
-                (product, pattern, np.array(list(each.items()), dtype=NEIGHBOUR).tobytes())
+                {
+                    "product": product,
+                    "pattern": pattern,
+                    "neighbours": np.array(list(each.items()), dtype=NEIGHBOUR).tobytes(),
+                }
                 for pattern, each in by_pattern.items()
             ],
         )
@@ -60,9 +65,9 @@ def count_pins(writer: sqlite3.Connection, product_ids: Iterable[str], change: i
     writer.executemany(
         "UPDATE group_members SET is_pinned = new.is_pinned, checksum = row_checksum("
         "new.product_number, new.product_id, new.group_number, new.is_pinned) FROM (SELECT "
-        "product_number, product_id, group_number, max(is_pinned + ?1, 0) AS is_pinned "
+        "product_number, product_id, group_number, max(is_pinned + ?, 0) AS is_pinned "
         f"FROM {WHOLE_MEMBERS} WHERE product_number = "
-        "(SELECT product_number FROM products WHERE product_id = ?2)) new "
+        "(SELECT product_number FROM products WHERE product_id = ?)) new "
         "WHERE group_members.product_number = new.product_number",
         [(change, product_id) for product_id in product_ids],
     )
@@ -96,9 +101,9 @@ def renew(writer: sqlite3.Connection, products: Iterable[int]) -> None:
 def mark_deleted(writer: sqlite3.Connection, products: Iterable[int]) -> None:
     """Notes those of some products that were deleted while they were being grouped."""
     writer.executemany(
-        "INSERT OR IGNORE INTO group_pending (product_number, is_changed) SELECT ?1, 1 "
-        "WHERE NOT EXISTS (SELECT 1 FROM products WHERE product_number = ?1)",
-        [(product,) for product in products],
+        "INSERT OR IGNORE INTO group_pending (product_number, is_changed) SELECT :product, 1 "
+        "WHERE NOT EXISTS (SELECT 1 FROM products WHERE product_number = :product)",
+        [{"product": product} for product in products],
     )
 
 
@@ -133,7 +138,9 @@ def _write_move(
     assert event is not None
     if isinstance(move.target, NewGroup) and target is None:
         target = started[move.target] = event
-        writer.execute("UPDATE group_events SET target = ?1 WHERE event_number = ?1", (event,))
+        writer.execute(
+            "UPDATE group_events SET target = event_number WHERE event_number = ?", (event,)
+        )
     if target is None:
         writer.executemany(
             "DELETE FROM group_members WHERE product_number = ?",
@@ -143,8 +150,12 @@ def _write_move(
         writer.executemany(
             "INSERT OR REPLACE INTO group_members SELECT product_number, product_id, group_number, "
             "is_pinned, row_checksum(product_number, product_id, group_number, is_pinned) FROM ("
-            "SELECT ?1 AS product_number, ?2 AS product_id, ?3 AS group_number, coalesce((SELECT "
-            f"is_pinned FROM {WHOLE_MEMBERS} WHERE product_number = ?1), 0) AS is_pinned)",
-            [(product, product_id, target) for product, product_id in move.products.items()],
+            "SELECT :product AS product_number, :id AS product_id, :target AS group_number, "
+            f"coalesce((SELECT is_pinned FROM {WHOLE_MEMBERS} WHERE product_number = :product), 0) "
+            "AS is_pinned)",
+            [
+                {"product": product, "id": product_id, "target": target}
+                for product, product_id in move.products.items()
+            ],
         )
     return event

@@ -40,10 +40,10 @@ def read_vectors(
     rows = reader.execute(
         " UNION ALL ".join(
             f"SELECT e.digest, {VECTOR_COLUMNS} FROM {table} v JOIN encoders e "
-            "USING (encoder_number) WHERE v.product_number = ?1 AND v.pattern > 0"
+            "USING (encoder_number) WHERE v.product_number = :number AND v.pattern > 0"
             for table in VECTOR_TABLES
         ),
-        (number,),
+        {"number": number},
     ).fetchall()
     photos = defaultdict(list)
     for encoder, *photo in reader.execute(
@@ -112,15 +112,15 @@ def read_unembedded(
 def _select_unembedded(
     reader: sqlite3.Connection, number: int, digest: str, count: int
 ) -> list[tuple[Any, ...]]:
-    asked = "(SELECT encoder_number FROM encoders WHERE digest = ?2)"
+    asked = "(SELECT encoder_number FROM encoders WHERE digest = :digest)"
     return reader.execute(
         "SELECT v.product_number, p.change_sequence, (SELECT count(*) FROM further_photos f "
         "WHERE f.product_number = v.product_number "
         f"AND f.encoder_number = coalesce(b.encoder_number, v.encoder_number)), {EMBEDDED_COLUMNS} "
-        f"FROM {PRODUCT_TABLES} WHERE v.product_number > ?1 "
+        f"FROM {PRODUCT_TABLES} WHERE v.product_number > :number "
         f"AND v.encoder_number IS NOT {asked} AND NOT EXISTS ("
         "SELECT 1 FROM vectors_beside a WHERE a.product_number = v.product_number "
         f"AND a.encoder_number = {asked} AND a.pattern > 0) "
-        "ORDER BY v.product_number LIMIT ?3",
-        (number, digest, count),
+        "ORDER BY v.product_number LIMIT :count",
+        {"number": number, "digest": digest, "count": count},
     ).fetchall()

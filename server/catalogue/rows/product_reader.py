@@ -175,17 +175,18 @@ class ProductReader:
         self, product_ids: Sequence[str], contract: EncoderContract
     ) -> dict[str, EmbeddedProduct]:
         """Returns products and their embeddings, both of one moment; see `Catalogue`."""
-        asked = ", ".join(f"?{place}" for place in range(1, len(product_ids) + 1))
+        asked = {f"id_{place}": each for place, each in enumerate(product_ids)}
+        names = ", ".join(f":{name}" for name in asked)
         # One statement, so that no vector moves from one table to the other meanwhile.
         rows = self._reader.execute(
             " UNION ALL ".join(
                 f"SELECT {PRODUCT_COLUMNS}, e.digest, p.product_number, {FURTHER_COUNT}, "
                 f"{VECTOR_COLUMNS} "
                 f"FROM products p JOIN {table} v USING (product_number) "
-                f"JOIN encoders e USING (encoder_number) WHERE p.product_id IN ({asked})"
+                f"JOIN encoders e USING (encoder_number) WHERE p.product_id IN ({names})"
                 for table in VECTOR_TABLES
             ),
-            tuple(product_ids),
+            asked,
         )
         found = {}
         for *fields, digest, number, further, encoder, pattern, version, checksum, blob in rows:

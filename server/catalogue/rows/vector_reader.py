@@ -30,7 +30,7 @@ from twinshelf.server.encoders.modalities import Pattern
 
 logger = logging.getLogger(__name__)
 _BLOCK_SIZE = 4096
-_ASKED = "(SELECT encoder_number FROM encoders WHERE digest = ?1)"
+_ASKED = "(SELECT encoder_number FROM encoders WHERE digest = :digest)"
 _FURTHER_VERSION = f"f.photo_number << {PHOTO_SHIFT} | v.vector_version"
 
 
@@ -62,7 +62,7 @@ class VectorReader:
         return self._keys(
             " UNION ALL ".join(
                 "SELECT product_number, vector_version AS version, checksum "
-                f"FROM {table} WHERE encoder_number = {_ASKED} AND pattern = ?2"
+                f"FROM {table} WHERE encoder_number = {_ASKED} AND pattern = :pattern"
                 for table in VECTOR_TABLES
             ),
             digest,
@@ -76,7 +76,7 @@ class VectorReader:
                 f"SELECT f.product_number, {_FURTHER_VERSION} AS version, f.checksum "
                 f"FROM further_photos f CROSS JOIN {table} v "
                 "USING (product_number, encoder_number) "
-                f"WHERE f.encoder_number = {_ASKED} AND v.pattern = ?2"
+                f"WHERE f.encoder_number = {_ASKED} AND v.pattern = :pattern"
                 for table in VECTOR_TABLES
             ),
             digest,
@@ -100,8 +100,8 @@ class VectorReader:
         for rows in self._blocks(
             numbers,
             "SELECT v.product_number, v.encoder_number, v.vector_version, v.checksum, v.vector "
-            "FROM json_each(?3) j CROSS JOIN {table} v ON v.product_number = j.value "
-            f"WHERE v.encoder_number = {_ASKED} AND v.pattern = ?2",
+            "FROM json_each(:numbers) j CROSS JOIN {table} v ON v.product_number = j.value "
+            f"WHERE v.encoder_number = {_ASKED} AND v.pattern = :pattern",
             digest,
             pattern,
         ):
@@ -123,10 +123,10 @@ class VectorReader:
         for rows in self._blocks(
             numbers,
             f"SELECT f.product_number, {_FURTHER_VERSION}, f.photo_number, f.checksum, "
-            "f.image_vector, v.checksum, v.vector FROM json_each(?3) j "
+            "f.image_vector, v.checksum, v.vector FROM json_each(:numbers) j "
             "CROSS JOIN further_photos f ON f.product_number = j.value "
             "CROSS JOIN {table} v USING (product_number, encoder_number) "
-            f"WHERE f.encoder_number = {_ASKED} AND v.pattern = ?2",
+            f"WHERE f.encoder_number = {_ASKED} AND v.pattern = :pattern",
             digest,
             pattern,
         ):
@@ -156,7 +156,7 @@ class VectorReader:
 
     def _keys(self, statement: str, digest: str, pattern: Pattern) -> VectorKeys:
         rows = self._connections.own.execute(
-            f"{statement} ORDER BY product_number, version", (digest, pattern)
+            f"{statement} ORDER BY product_number, version", {"digest": digest, "pattern": pattern}
         )
         # Block by block: to take a list, numpy holds the interpreter's lock.
         blocks = [np.empty((0, 3), dtype=np.int64)]
@@ -187,7 +187,8 @@ class VectorReader:
         both = " UNION ALL ".join(statement.format(table=table) for table in VECTOR_TABLES)
         for start in range(0, len(numbers), _BLOCK_SIZE):
             block = json.dumps(numbers[start : start + _BLOCK_SIZE].tolist())
-            yield self._connections.own.execute(both, (digest, pattern, block))
+            asked = {"digest": digest, "pattern": pattern, "numbers": block}
+            yield self._connections.own.execute(both, asked)
 
 
 def _table(columns: npt.NDArray[np.int64], vectors: npt.NDArray[np.float16]) -> VectorTable:

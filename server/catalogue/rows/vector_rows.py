@@ -158,9 +158,9 @@ class VectorRows:
         for product, *_ in main:
             self._writer.execute(
                 f"{_SET_MAIN} (SELECT encoder_number, pattern, vector_version, vector, checksum "
-                "FROM vectors_beside WHERE product_number = ?1 AND encoder_number = ?2) "
-                "WHERE product_number = ?1",
-                (product, other),
+                "FROM vectors_beside WHERE product_number = :product AND encoder_number = :other) "
+                "WHERE product_number = :product",
+                {"product": product, "other": other},
             )
             self._remove_beside(product, other)
             remove_photos(self._writer, product, number)
@@ -181,10 +181,10 @@ class VectorRows:
                 f"SELECT e.digest, v.pattern, v.vector_version, v.vector, v.checksum, {place}, "
                 f"e.is_kept, {FURTHER_COUNT} "
                 f"FROM {table} v JOIN encoders e USING (encoder_number) "
-                "WHERE v.product_number = ?1"
+                "WHERE v.product_number = :number"
                 for place, table in enumerate(VECTOR_TABLES)
             ),
-            (number,),
+            {"number": number},
         )
         return {
             # No vector of a damaged version is in the index.
