@@ -17,6 +17,7 @@ import grpc
 from cachetools import LRUCache
 
 from twinshelf.server.errors import InvalidRequestError, SlowMessageError, TooManyBytesError
+from twinshelf.server.telemetry.request_context import peer as known_peer
 
 # What gRPC takes of a message that nobody reads; a shorter one costs little to read.
 UNREAD_BYTES: Final = 512 * 1024
@@ -136,7 +137,8 @@ class MessageReader:
         Raises:
             TimeoutError: If the turn did not come.
         """
-        peer = context.peer()
+        # gRPC is asked once, as a call begins: of a stream that has ended it would crash.
+        peer = known_peer.get() or context.peer()
         turns = self._turns_of(peer)
         async with turns.one(turn_timeout_s):
             reading = asyncio.ensure_future(context.read())
