@@ -13,7 +13,11 @@ from twinshelf.server.catalogue.groups.group_reader import NEIGHBOUR
 from twinshelf.server.catalogue.groups.group_record import Move, NewGroup
 from twinshelf.server.catalogue.groups.group_store import ByHand, GroupChange
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
-from twinshelf.server.catalogue.rows.group_tables import CHECKED_TABLES, WHOLE_MEMBERS
+from twinshelf.server.catalogue.rows.group_tables import (
+    CHECKED_TABLES,
+    MEMBER_FIELDS,
+    WHOLE_MEMBERS,
+)
 
 
 def write_change(writer: sqlite3.Connection, change: GroupChange) -> list[int]:
@@ -63,12 +67,11 @@ def write_lists(writer: sqlite3.Connection, lists: Mapping[int, Lists]) -> None:
 def count_pins(writer: sqlite3.Connection, product_ids: Iterable[str], change: int) -> None:
     """Counts an event more or less by which products stay, whatever the machine finds."""
     writer.executemany(
-        "UPDATE group_members SET is_pinned = new.is_pinned, checksum = row_checksum("
-        "new.product_number, new.product_id, new.group_number, new.is_pinned) FROM (SELECT "
-        "product_number, product_id, group_number, max(is_pinned + ?, 0) AS is_pinned "
+        f"INSERT OR REPLACE INTO group_members SELECT {MEMBER_FIELDS}, "
+        f"row_checksum({MEMBER_FIELDS}) FROM ("
+        "SELECT product_number, product_id, group_number, max(is_pinned + ?, 0) AS is_pinned "
         f"FROM {WHOLE_MEMBERS} WHERE product_number = "
-        "(SELECT product_number FROM products WHERE product_id = ?)) new "
-        "WHERE group_members.product_number = new.product_number",
+        "(SELECT product_number FROM products WHERE product_id = ?))",
         [(change, product_id) for product_id in product_ids],
     )
 
@@ -148,8 +151,8 @@ def _write_move(
         )
     else:
         writer.executemany(
-            "INSERT OR REPLACE INTO group_members SELECT product_number, product_id, group_number, "
-            "is_pinned, row_checksum(product_number, product_id, group_number, is_pinned) FROM ("
+            f"INSERT OR REPLACE INTO group_members SELECT {MEMBER_FIELDS}, "
+            f"row_checksum({MEMBER_FIELDS}) FROM ("
             "SELECT :product AS product_number, :id AS product_id, :target AS group_number, "
             f"coalesce((SELECT is_pinned FROM {WHOLE_MEMBERS} WHERE product_number = :product), 0) "
             "AS is_pinned)",
