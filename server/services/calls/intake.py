@@ -23,13 +23,11 @@ from twinshelf.server.errors import (
     ServerStoppingError,
     SlowMessageError,
 )
-from twinshelf.server.services.calls.message_reader import LARGE_LOOKS, MessageReader
+from twinshelf.server.services.calls.message_reader import MessageReader
 
 # Who asks how the server is, or for a watch, has little to say, and soon.
 _SHORT_BYTES: Final = 64 * 1024
 _SHORT_TIMEOUT_S: Final = 1.0
-# Whoever reads a stream looks for what may come later, not for what has been sent.
-_STREAM_LOOKS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +48,8 @@ class Intake:
         """Takes the bounds."""
         self._config = config
         self._messages = _reader(config, config.message_timeout_s)
-        # Streams are quiet at times, and each that is looked at then takes a turn: a short one of
-        # their own.
-        self._messages_of_streams = _reader(config, config.message_timeout_s, _STREAM_LOOKS)
+        # Streams are quiet at times, and each that is looked at then takes a turn: of their own.
+        self._messages_of_streams = _reader(config, config.message_timeout_s)
         # Strangers have places of their own: they must not hold up callers with a key.
         short_timeout_s = min(_SHORT_TIMEOUT_S, config.message_timeout_s)
         self._messages_of_strangers = _reader(config, short_timeout_s)
@@ -165,12 +162,9 @@ def _stopping_error() -> ServerStoppingError:
     return ServerStoppingError("the server is stopping; repeat what was not answered")
 
 
-def _reader(
-    config: IntakeConfig, timeout_s: float, large_looks: int = LARGE_LOOKS
-) -> MessageReader:
+def _reader(config: IntakeConfig, timeout_s: float) -> MessageReader:
     return MessageReader(
         slow_limit=config.slow_message_limit,
         timeout_s=timeout_s,
         turn_timeout_s=config.turn_timeout_s,
-        large_looks=large_looks,
     )

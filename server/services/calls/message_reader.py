@@ -36,7 +36,7 @@ _KNOWN_COUNT: Final = 4096
 _LOOK_S: Final = 0.01
 _PROMPT_LOOKS: Final = 5
 # A busy service needs longer for 12 MiB, and who goes on beside the next holds all others up.
-LARGE_LOOKS: Final = 20
+_LARGE_LOOKS: Final = 20
 
 
 class _Turns:
@@ -73,21 +73,13 @@ class _Turns:
 class MessageReader:
     """Messages that are being read, over all calls of one kind. Belongs to one event loop."""
 
-    def __init__(
-        self,
-        *,
-        slow_limit: int,
-        timeout_s: float,
-        turn_timeout_s: float,
-        large_looks: int = LARGE_LOOKS,
-    ) -> None:
+    def __init__(self, *, slow_limit: int, timeout_s: float, turn_timeout_s: float) -> None:
         """Takes the bounds.
 
         Args:
             slow_limit: Most messages at once that take more than a moment.
             timeout_s: Longest time for one message.
             turn_timeout_s: Longest time that the only message of a call may wait for its turn.
-            large_looks: Most looks in the turn of who is near and sends large messages.
         """
         self._slow_limit, self._slow_count = slow_limit, 0
         self._timeout_s, self._turn_timeout_s = timeout_s, turn_timeout_s
@@ -97,7 +89,7 @@ class MessageReader:
         # Apart: who sends large messages keeps no newcomer out, and who sends them slowly, nobody.
         self._trusted = _Turns(None)
         self._newcomers = _Turns(_NEWCOMER_TURNS)
-        self._large_senders = _Turns(_LARGE_TURNS, large_looks)
+        self._large_senders = _Turns(_LARGE_TURNS, _LARGE_LOOKS)
         self._far_senders = _Turns(_FAR_TURNS)
 
     async def read(self, context: grpc.aio.ServicerContext) -> bytes:
