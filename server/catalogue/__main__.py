@@ -78,6 +78,9 @@ def _report(path: Path, found: Verification) -> int:
         return _SOUND
     sentences = [found.problem] if found.problem else []
     sentences += [f"product number {number}: {why}" for number, why in found.damaged.items()]
+    sentences += [
+        f"event {number} of the groups: its checksum differs" for number in found.damaged_events
+    ]
     for sentence in sentences[:_MOST_ROWS_NAMED]:
         sys.stderr.write(f"{path}: {sentence}\n")
     if more := len(sentences) - _MOST_ROWS_NAMED:

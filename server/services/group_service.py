@@ -180,7 +180,8 @@ def _group_message(group: Group) -> pb.Group:
         has_pinned_products=group.has_pinned,
         merged_into_group_id=_group_id(group.merged_into),
     )
-    message.start_time.FromMicroseconds(group.start_time_us)
+    if group.start_time_us is not None:
+        message.start_time.FromMicroseconds(group.start_time_us)
     return message
 
 

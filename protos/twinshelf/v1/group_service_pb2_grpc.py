@@ -100,7 +100,8 @@ class GroupServiceServicer:
 
     def GroupHistory(self, request, context):
         """Returns what became of a group or of all groups, oldest first, a page at a time.
-        Errors: NOT_FOUND (no such group), INVALID_ARGUMENT (group_id, page_size or page_token).
+        Errors: NOT_FOUND (no such group), INVALID_ARGUMENT (group_id, page_size or page_token),
+        DATA_LOSS (the named event is damaged; its number as page_token gives those after it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +133,8 @@ class GroupServiceServicer:
         then as if it had not been; what the service did does not come again. To undo that in turn does
         it once more. A repeat is refused.
         Errors: NOT_FOUND (no such event), FAILED_PRECONDITION (undone before, not between two groups,
-        or the products have gone on), RESOURCE_EXHAUSTED (the disk is full).
+        or the products have gone on), RESOURCE_EXHAUSTED (the disk is full), DATA_LOSS (the event is
+        damaged).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

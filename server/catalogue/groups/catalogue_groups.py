@@ -163,7 +163,7 @@ class CatalogueGroups:
 async def _in_thread(function: Callable[..., Result], *values: object) -> Result:
     try:
         return await asyncio.to_thread(function, *values)
-    except (sqlite3.DatabaseError, ValueError) as error:  # the latter of what a value means
+    except sqlite3.DatabaseError as error:
         raise CatalogueDamagedError(f"the groups cannot be read: {error}") from error
 
 

@@ -13,13 +13,16 @@ import numpy as np
 
 from twinshelf.server.catalogue.groups.group_record import EventKind, Group, GroupEvent, Member
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
-from twinshelf.server.catalogue.rows.group_tables import WHOLE_MEMBERS, WHOLE_NEIGHBOURS
+from twinshelf.server.catalogue.rows.group_tables import (
+    CHECKSUMS,
+    EVENT_FIELDS,
+    WHOLE_MEMBERS,
+    WHOLE_NEIGHBOURS,
+)
 from twinshelf.server.catalogue.rows.schema import open_reader
 from twinshelf.server.encoders.modalities import Pattern
+from twinshelf.server.errors import CatalogueDamagedError
 
-_EVENT_FIELDS = (
-    "event_number, time_us, kind, source, target, product_ids, is_by_hand, undoes, undone_by"
-)
 # How the neighbours of a product lie in one value.
 NEIGHBOUR = np.dtype([("number", np.int64), ("score", np.float64)])
 
@@ -38,26 +41,34 @@ class GroupReader:
             self._connection.close()
 
     def group(self, number: int) -> Group | None:
-        """Returns a group, one that ended as well; None if there never was one of the number."""
-        started = self._select(
-            "SELECT time_us FROM group_events WHERE event_number = ? AND target = ?",
-            (number, number),
-        )
-        if not started:
-            return None
+        """Returns a group, one that ended as well; None if there never was one of the number.
+
+        Raises:
+            CatalogueDamagedError: If it has no members, and the event that tells why is damaged.
+        """
         members = self._select(
             f"SELECT p.product_id, m.is_pinned FROM {WHOLE_MEMBERS} m "
             "JOIN products p USING (product_number) WHERE m.group_number = ? "
             "ORDER BY product_number",
             (number,),
         )
-        last = () if members else self._last_departure(number)
+        try:
+            start = self.event(number)
+        except CatalogueDamagedError:
+            if not members:
+                raise
+            start_time_us = None
+        else:
+            if start is None or start.target != number:
+                return None
+            start_time_us = start.time_us
+        last = [] if members else self._events("source = ?", (number,), 1, order="DESC")
         return Group(
             number=number,
             product_ids=tuple(product_id for product_id, _ in members),
-            start_time_us=started[0][0],
+            start_time_us=start_time_us,
             has_pinned=any(is_pinned for _, is_pinned in members),
-            merged_into=last[0][0] if last else None,
+            merged_into=last[0].target if last else None,
         )
 
     def number_of(self, product_id: str) -> int | None:
@@ -81,12 +92,20 @@ class GroupReader:
         return [group for group in groups if group is not None]
 
     def event(self, number: int) -> GroupEvent | None:
-        """Returns one event of the journal, or None."""
+        """Returns one event of the journal, or None.
+
+        Raises:
+            CatalogueDamagedError: If it is damaged.
+        """
         events = self._events("event_number = ?", (number,), 1)
         return events[0] if events else None
 
     def events_after(self, group: int | None, number: int, count: int) -> list[GroupEvent]:
-        """Returns up to `count` events from after a number; those of one group, or of all."""
+        """Returns up to `count` events from after a number; those of one group, or of all.
+
+        Raises:
+            CatalogueDamagedError: If one of them is damaged; names it.
+        """
         if group is None:
             return self._events("event_number > ?", (number,), count)
         # Two searches of two indexes; one condition with OR would read the whole journal.
@@ -120,16 +139,12 @@ class GroupReader:
         """Counts the products that were written or removed, and are not grouped yet."""
         return int(self._select("SELECT count(*) FROM group_pending", ())[0][0])
 
-    def _last_departure(self, number: int) -> list[Any]:
-        return self._select(
-            "SELECT target FROM group_events WHERE source = ? ORDER BY event_number DESC LIMIT 1",
-            (number,),
-        )
-
-    def _events(self, condition: str, values: Sequence[object], count: int) -> list[GroupEvent]:
+    def _events(
+        self, condition: str, values: Sequence[object], count: int, *, order: str = "ASC"
+    ) -> list[GroupEvent]:
         rows = self._select(
-            f"SELECT {_EVENT_FIELDS} FROM group_events WHERE {condition} "
-            f"ORDER BY event_number LIMIT {count}",
+            f"SELECT checksum = {CHECKSUMS['group_events']}, {EVENT_FIELDS} FROM group_events "
+            f"WHERE {condition} ORDER BY event_number {order} LIMIT {count}",
             values,
         )
         return [_event(row) for row in rows]
@@ -170,7 +185,12 @@ def read_lists(reader: sqlite3.Connection, product: int) -> Lists:
 
 
 def _event(row: tuple[Any, ...]) -> GroupEvent:
-    number, time_us, kind, source, target, product_ids, is_by_hand, undoes, undone_by = row
+    is_whole, number, time_us, kind, source, target, product_ids, _, is_by_hand, *undoing = row
+    if not is_whole:
+        raise CatalogueDamagedError(
+            f"event {number} of the groups is damaged; the history goes on after {number}"
+        )
+    undoes, undone_by = undoing
     return GroupEvent(
         number=number,
         time_us=time_us,

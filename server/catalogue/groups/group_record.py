@@ -26,7 +26,8 @@ class Group:
         number: Never given to another group.
         product_ids: Its members, by the order in which they were stored; none in a group that
             ended.
-        start_time_us: When it was started, microseconds since 1970, UTC.
+        start_time_us: When it was started, microseconds since 1970, UTC; None where the event that
+            started it is damaged.
         has_pinned: Whether a person has placed some of the members, which then stay.
         merged_into: The group that the last members went to; None while it has members, or where
             they went nowhere.
@@ -34,7 +35,7 @@ class Group:
 
     number: int
     product_ids: tuple[str, ...]
-    start_time_us: int
+    start_time_us: int | None
     has_pinned: bool
     merged_into: int | None
 

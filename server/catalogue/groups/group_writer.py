@@ -14,8 +14,9 @@ from twinshelf.server.catalogue.groups.group_record import Move, NewGroup
 from twinshelf.server.catalogue.groups.group_store import ByHand, GroupChange
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists
 from twinshelf.server.catalogue.rows.group_tables import (
-    CHECKED_TABLES,
+    CHECKSUMS,
     MEMBER_FIELDS,
+    RENEWABLE_TABLES,
     WHOLE_MEMBERS,
 )
 
@@ -68,7 +69,7 @@ def count_pins(writer: sqlite3.Connection, product_ids: Iterable[str], change: i
     """Counts an event more or less by which products stay, whatever the machine finds."""
     writer.executemany(
         f"INSERT OR REPLACE INTO group_members SELECT {MEMBER_FIELDS}, "
-        f"row_checksum({MEMBER_FIELDS}) FROM ("
+        f"{CHECKSUMS['group_members']} FROM ("
         "SELECT product_number, product_id, group_number, max(is_pinned + ?, 0) AS is_pinned "
         f"FROM {WHOLE_MEMBERS} WHERE product_number = "
         "(SELECT product_number FROM products WHERE product_id = ?))",
@@ -80,6 +81,14 @@ def mark_undone(writer: sqlite3.Connection, event: int, undone_by: int) -> None:
     """Notes which event undid another."""
     writer.execute(
         "UPDATE group_events SET undone_by = ? WHERE event_number = ?", (undone_by, event)
+    )
+    _seal(writer, event)
+
+
+def _seal(writer: sqlite3.Connection, event: int) -> None:
+    writer.execute(
+        f"UPDATE group_events SET checksum = {CHECKSUMS['group_events']} WHERE event_number = ?",
+        (event,),
     )
 
 
@@ -94,7 +103,7 @@ def mark_pending(writer: sqlite3.Connection, products: Iterable[int]) -> None:
 def renew(writer: sqlite3.Connection, products: Iterable[int]) -> None:
     """Has products grouped as if they were new: what is stored of them is damaged."""
     rows = [(product,) for product in products]
-    for table in CHECKED_TABLES:
+    for table in RENEWABLE_TABLES:
         writer.executemany(f"DELETE FROM {table} WHERE product_number = ?", rows)
     writer.executemany(
         "INSERT OR REPLACE INTO group_pending (product_number, is_changed) VALUES (?, 1)", rows
@@ -144,6 +153,7 @@ def _write_move(
         writer.execute(
             "UPDATE group_events SET target = event_number WHERE event_number = ?", (event,)
         )
+    _seal(writer, event)
     if target is None:
         writer.executemany(
             "DELETE FROM group_members WHERE product_number = ?",
@@ -152,7 +162,7 @@ def _write_move(
     else:
         writer.executemany(
             f"INSERT OR REPLACE INTO group_members SELECT {MEMBER_FIELDS}, "
-            f"row_checksum({MEMBER_FIELDS}) FROM ("
+            f"{CHECKSUMS['group_members']} FROM ("
             "SELECT :product AS product_number, :id AS product_id, :target AS group_number, "
             f"coalesce((SELECT is_pinned FROM {WHOLE_MEMBERS} WHERE product_number = :product), 0) "
             "AS is_pinned)",

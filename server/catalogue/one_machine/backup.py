@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from twinshelf.server.catalogue.rows.schema import (
     open_writer,
     renew_catalogue_id,
 )
-from twinshelf.server.catalogue.rows.stored_rows import find_damaged_rows
+from twinshelf.server.catalogue.rows.stored_rows import find_damaged_events, find_damaged_rows
 
 # So that other threads of a program have their turn between two pieces.
 _PAGES_AT_ONCE = 256
@@ -35,24 +35,27 @@ class Verification:
     Attributes:
         problem: What is wrong with its structure; None when it is sound.
         damaged: Product number to what is wrong with its row.
+        damaged_events: Numbers of the events of groups that are damaged.
         product_count: Products, the damaged ones included; 0 when they cannot be counted.
         schema_version: That of the file; the rows of an earlier one are not checked.
     """
 
     problem: str | None
     damaged: dict[int, str]
+    damaged_events: Sequence[int]
     product_count: int
     schema_version: int
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is wrong."""
-        return self.problem is None and not self.damaged
+        return self.problem is None and not self.damaged and not self.damaged_events
 
     @property
     def details(self) -> str:
         """What is wrong, in a few words."""
-        return self.problem or f"{len(self.damaged)} damaged products"
+        counts = ((len(self.damaged), "products"), (len(self.damaged_events), "events of groups"))
+        return self.problem or ", ".join(f"{n} damaged {what}" for n, what in counts if n)
 
 
 def verify(path: Path) -> Verification:
@@ -66,6 +69,7 @@ def verify(path: Path) -> Verification:
     if not path.is_file():
         raise CatalogueFileError(f"there is no catalogue {path}")
     damaged: dict[int, str] = {}
+    damaged_events: list[int] = []
     product_count = schema_version = 0
     with closing(open_reader(path)) as reader:
         problem = check_whole(reader) or _check_filled(reader)
@@ -74,12 +78,14 @@ def verify(path: Path) -> Verification:
                 (schema_version,) = reader.execute("PRAGMA user_version").fetchone()
                 if schema_version == SCHEMA_VERSION:
                     damaged = dict(find_damaged_rows(reader))
+                    damaged_events = find_damaged_events(reader)
                 (product_count,) = reader.execute("SELECT count(*) FROM products").fetchone()
             except sqlite3.DatabaseError as error:
                 problem = str(error)
     return Verification(
         problem=problem,
         damaged=damaged,
+        damaged_events=damaged_events,
         product_count=product_count,
         schema_version=schema_version,
     )

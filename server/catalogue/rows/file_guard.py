@@ -14,7 +14,11 @@ from typing import IO
 
 from twinshelf.server.catalogue.rows.connections import end_long_read
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError, check_whole, open_reader
-from twinshelf.server.catalogue.rows.stored_rows import GROUP_PROBLEM, find_damaged_rows
+from twinshelf.server.catalogue.rows.stored_rows import (
+    GROUP_PROBLEM,
+    find_damaged_events,
+    find_damaged_rows,
+)
 
 logger = logging.getLogger(__name__)
 LOCK = "lock"
@@ -83,6 +87,8 @@ class FileGuard:
         try:
             for number, damage in find_damaged_rows(reader):
                 self.set_aside(number, damage)
+            for number in find_damaged_events(reader):
+                logger.error("event %d of the groups is damaged, and told to nobody", number)
         except sqlite3.DatabaseError as error:
             return str(error)
         return None

@@ -4,15 +4,32 @@ What a write means for groups is noted by triggers, in the transaction of the wr
 the write and its grouping loses nothing. There is one note for each product at most.
 """
 
-# Whose rows have checksums, and the fields that these are of.
 MEMBER_FIELDS = "product_number, product_id, group_number, is_pinned"
-NEIGHBOUR_FIELDS = "product_number, pattern, neighbours"
-CHECKED_TABLES = {"group_members": MEMBER_FIELDS, "group_neighbours": NEIGHBOUR_FIELDS}
+EVENT_FIELDS = (
+    "event_number, time_us, kind, source, target, product_ids, pinned_ids, is_by_hand, undoes, "
+    "undone_by"
+)
+
+
+def _checksum_of(fields: str) -> str:
+    # Of the bytes of a text: one that is damaged need not be UTF-8, which SQLite cannot hand over.
+    for text in ("product_id", "product_ids", "pinned_ids"):
+        fields = fields.replace(f"{text},", f"CAST({text} AS BLOB),")
+    return f"row_checksum({fields})"
+
+
+# Whose rows have checksums, and what these are of.
+CHECKSUMS = {
+    "group_members": _checksum_of(MEMBER_FIELDS),
+    "group_neighbours": _checksum_of("product_number, pattern, neighbours"),
+    "group_events": _checksum_of(EVENT_FIELDS),
+}
+# What is found anew once it is damaged. A damaged event is told as such to who asks for it.
+RENEWABLE_TABLES = ("group_members", "group_neighbours")
 # In place of a table: a damaged row is seen by nobody, so that its product is alone, or lacks
 # neighbours, until a check of the file finds it and it is grouped anew.
 WHOLE_MEMBERS, WHOLE_NEIGHBOURS = (
-    f"(SELECT {fields} FROM {table} WHERE checksum = row_checksum({fields}))"
-    for table, fields in CHECKED_TABLES.items()
+    f"(SELECT * FROM {table} WHERE checksum = {CHECKSUMS[table]})" for table in RENEWABLE_TABLES
 )
 # Those of version 2 of the schema.
 GROUP_TABLES = """

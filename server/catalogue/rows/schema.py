@@ -11,10 +11,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from twinshelf.server.catalogue.rows.group_tables import CHECKED_TABLES, GROUP_TABLES
+from twinshelf.server.catalogue.rows.group_tables import CHECKSUMS, GROUP_TABLES
 
 logger = logging.getLogger(__name__)
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 APPLICATION_ID = 0x7477736C  # "twsl": tells our files from those of other programs
 BUSY_TIMEOUT_S = 10.0
 # What SQLite's log may keep of the disk; it grows beyond while a long read goes on.
@@ -172,13 +172,24 @@ WHEN NOT EXISTS (
         VALUES (NEW.product_number, 1);
 END;
 """
-_FROM_VERSION_4 = "".join(
-    f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
-    f"UPDATE {table} SET checksum = row_checksum({fields});"
-    for table, fields in CHECKED_TABLES.items()
+_FROM_VERSION_4 = """
+ALTER TABLE group_members ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE group_neighbours ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+"""
+_FROM_VERSION_5 = "".join(
+    (
+        "ALTER TABLE group_events ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;",
+        *(f"UPDATE {table} SET checksum = {checksum};" for table, checksum in CHECKSUMS.items()),
+    )
 )
 # What leads from each version to the next one.
-_STEPS = (f"{_FROM_VERSION_1} {_TO_VERSION_2}", _FROM_VERSION_2, _FROM_VERSION_3, _FROM_VERSION_4)
+_STEPS = (
+    f"{_FROM_VERSION_1} {_TO_VERSION_2}",
+    _FROM_VERSION_2,
+    _FROM_VERSION_3,
+    _FROM_VERSION_4,
+    _FROM_VERSION_5,
+)
 
 
 class CatalogueFileError(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twinshelf.server.catalogue.product_record import ProductRecord, StoredProduct
-from twinshelf.server.catalogue.rows.group_tables import CHECKED_TABLES
+from twinshelf.server.catalogue.rows.group_tables import CHECKSUMS, RENEWABLE_TABLES
 from twinshelf.server.catalogue.rows.schema import (
     PRODUCT_FIELDS,
     photo_checksum,
@@ -201,8 +201,16 @@ def find_damaged_rows(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
 
 
 def _find_damaged_groups(reader: sqlite3.Connection) -> Iterator[tuple[int, str]]:
-    for table, fields in CHECKED_TABLES.items():
+    for table in RENEWABLE_TABLES:
         rows = reader.execute(
-            f"SELECT product_number FROM {table} WHERE checksum != row_checksum({fields})"
+            f"SELECT product_number FROM {table} WHERE checksum != {CHECKSUMS[table]}"
         )
         yield from ((number, GROUP_PROBLEM) for (number,) in rows)
+
+
+def find_damaged_events(reader: sqlite3.Connection) -> list[int]:
+    """Returns the numbers of the events of groups that are damaged."""
+    rows = reader.execute(
+        f"SELECT event_number FROM group_events WHERE checksum != {CHECKSUMS['group_events']}"
+    )
+    return [number for (number,) in rows]

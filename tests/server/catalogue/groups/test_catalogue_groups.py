@@ -169,6 +169,7 @@ async def test_a_restored_catalogue_gives_no_number_of_a_group_or_event_again(
     [
         "group_members SET group_number = (SELECT min(event_number) FROM group_events)",
         "group_members SET product_id = 'p'",
+        "group_members SET product_id = CAST(x'70ff' AS TEXT)",
         "group_neighbours SET neighbours = zeroblob(16)",
     ],
 )
@@ -194,26 +195,59 @@ async def test_a_damaged_row_of_groups_is_named_and_made_anew(tmp_path: Path, da
     assert verify(tmp_path / DATABASE).is_clean
 
 
-@pytest.mark.parametrize("damage", ["product_ids = '[\"'", "kind = 99"])
-async def test_a_damaged_event_is_told_as_such(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "time_us = time_us + 1",
+        "kind = 99",
+        "target = 7",
+        "product_ids = '[\"'",
+        "product_ids = CAST(x'5bff' AS TEXT)",
+        "undone_by = 7",
+    ],
+)
+async def test_a_damaged_event_is_told_to_nobody(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = Engine(place=str(tmp_path))
     async with grouping(engine, guards=None) as catalogue:
         await write(catalogue, family(np.random.default_rng(0), 3))
         await settle(catalogue)
-    change_database(tmp_path, f"UPDATE group_events SET {damage}")
+        (group,) = await catalogue.groups.groups_after(0, 10)
+        await catalogue.groups.split(group.number, ("p00002",))
+        first, *_, last = await catalogue.groups.events_after(None, 0, 10)
+    assert verify(tmp_path / DATABASE).is_clean
+    assert first.number == group.number
+    which = f"event_number = {first.number}"
+    change_database(tmp_path, f"UPDATE group_events SET {damage} WHERE {which}")
+    found = verify(tmp_path / DATABASE)
+    assert not found.is_clean
+    assert (found.damaged_events, found.details) == ([first.number], "1 damaged events of groups")
     async with grouping(engine, guards=None) as catalogue:
-        with pytest.raises(CatalogueDamagedError, match="groups cannot be read"):
+        named = f"event {first.number} of the groups is damaged"
+        with pytest.raises(CatalogueDamagedError, match=named):
             await catalogue.groups.events_after(None, 0, 10)
-        assert len(await numbers(catalogue)) == 3
+        with pytest.raises(CatalogueDamagedError, match=named):
+            await catalogue.groups.undo(first.number)
+        assert last in await catalogue.groups.events_after(None, first.number, 10)
+        # What stands in the group is known without it.
+        listed = await catalogue.groups.groups_after(0, 10)
+        assert [each.product_ids for each in listed] == [("p00000", "p00001")]
+        assert listed[0].start_time_us is None
+        assert isinstance(catalogue, SqliteCatalogue)
+        await asyncio.to_thread(catalogue._store.guard.check)
+        assert named in caplog.text
+        assert (await catalogue.stats(None)).damaged_product_count == 0
 
 
-async def test_groups_of_an_earlier_schema_stay(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [4, 5])
+async def test_groups_of_an_earlier_schema_stay(tmp_path: Path, version: int) -> None:
     engine = Engine(place=str(tmp_path))
     async with grouping(engine, guards=None) as catalogue:
         await write(catalogue, family(np.random.default_rng(0), 3))
         await settle(catalogue)
         before = await numbers(catalogue)
-    write_as(tmp_path / DATABASE, 4)
+    write_as(tmp_path / DATABASE, version)
     async with grouping(engine, guards=None) as catalogue:
         assert await numbers(catalogue) == before
     assert verify(tmp_path / DATABASE).is_clean
