@@ -8,20 +8,33 @@ import random
 import shutil
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tests.server.catalogue.products import CONTRACT, new_product, query_of, random_embedding
+from tests.server.catalogue.groups.planted import CONTRACT, GUARDS, groups_of, near, settle
+from tests.server.catalogue.products import new_product, query_of, random_embedding
 from tests.soak.catalogue.writer import open_catalogue
+from twinshelf.server.catalogue.groups.group_record import Group, GroupEvent
 from twinshelf.server.catalogue.rows.schema import CatalogueFileError
 from twinshelf.server.encoders.embedding import OfferEmbedding
 from twinshelf.server.errors import TwinshelfError
 
 PRODUCT_COUNT = 300
+# So many first ones are three each of the same item, and stand in groups.
+GROUPED_COUNT, GROUP_SIZE = 90, 3
 # The service reads its whole file at the start, beside its callers.
 CHECK_TIMEOUT_S = 5.0
-_Truth = dict[str, OfferEmbedding]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Truth:
+    """What the catalogue held before."""
+
+    embeddings: dict[str, OfferEmbedding]
+    groups: dict[int, Group]
+    events: list[GroupEvent]
 
 
 class _Words(logging.Handler):
@@ -70,17 +83,30 @@ async def flip_bytes(folder: Path, count: int, seed: int) -> dict[str, object]:
 
 async def _fill(folder: Path) -> _Truth:
     rng = np.random.default_rng(0)
-    catalogue = open_catalogue(folder)
+    embeddings = {f"p{number}": random_embedding(rng) for number in range(PRODUCT_COUNT)}
+    for number in range(GROUPED_COUNT):
+        first = embeddings[f"p{number - number % GROUP_SIZE}"]
+        embeddings[f"p{number}"] = near(first, rng, 0.01) if number % GROUP_SIZE else first
+    catalogue = open_catalogue(folder, GUARDS)
     await catalogue.use_encoder(CONTRACT)
-    truth = {f"p{number}": random_embedding(rng) for number in range(PRODUCT_COUNT)}
-    for name, embedding in truth.items():
-        await catalogue.upsert(new_product(name, embedding))
+    for name, embedding in embeddings.items():
+        await catalogue.upsert(new_product(name, embedding, CONTRACT))
+    await settle(catalogue)
+    apart, undone, *_ = await catalogue.groups.groups_after(0, 2)
+    await catalogue.groups.split(apart.number, apart.product_ids[:1])
+    event = await catalogue.groups.split(undone.number, undone.product_ids[:1])
+    await catalogue.groups.undo(event.number)
+    await settle(catalogue)
+    groups = await groups_of(catalogue)
+    events = await catalogue.groups.events_after(None, 0, PRODUCT_COUNT)
     await catalogue.close()
-    return truth
+    if len(groups) < GROUPED_COUNT / GROUP_SIZE:
+        raise RuntimeError(f"{len(groups)} groups were made of {GROUPED_COUNT} products")
+    return _Truth(embeddings=embeddings, groups=groups, events=events)
 
 
 async def _find_wrong(folder: Path, truth: _Truth) -> tuple[list[str], bool]:
-    """Returns the products with a wrong answer, and whether anything was refused or set aside."""
+    """Returns what was answered wrongly, and whether anything was refused or set aside."""
     wrong, is_named = list[str](), False
     try:
         catalogue = open_catalogue(folder)
@@ -88,7 +114,7 @@ async def _find_wrong(folder: Path, truth: _Truth) -> tuple[list[str], bool]:
         return [], True
     try:
         await catalogue.use_encoder(CONTRACT)
-        for name, embedding in truth.items():
+        for name, embedding in truth.embeddings.items():
             hits = (await catalogue.search(query_of(embedding, count=1))).hits
             right = (
                 hits and hits[0].product.record.product_id == name and hits[0].ranked.score > 0.999
@@ -96,6 +122,10 @@ async def _find_wrong(folder: Path, truth: _Truth) -> tuple[list[str], bool]:
             stored = await catalogue.product(name)
             if not right or stored is None or stored.record.title != f"title of {name}":
                 wrong.append(name)
+        if await groups_of(catalogue) != truth.groups:
+            wrong.append("groups")
+        if await catalogue.groups.events_after(None, 0, PRODUCT_COUNT) != truth.events:
+            wrong.append("the history of groups")
         deadline_s = time.monotonic() + CHECK_TIMEOUT_S
         while wrong and not is_named and time.monotonic() < deadline_s:
             is_named = (await catalogue.stats(None)).damaged_product_count > 0

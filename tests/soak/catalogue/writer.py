@@ -19,6 +19,7 @@ import numpy as np
 
 from tests.server.catalogue.products import CONTRACT, new_product, random_embedding
 from twinshelf.server.catalogue.catalogue import Catalogue, SnapshotReport
+from twinshelf.server.catalogue.groups.formation import GroupGuards
 from twinshelf.server.catalogue.index.graph import IndexConfig
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.encoders.embedding import OfferEmbedding
@@ -78,9 +79,9 @@ def change_of(number: int) -> Change:
     return Change(product_id=f"p{chosen[place]}", content=content)
 
 
-def open_catalogue(folder: Path) -> SqliteCatalogue:
-    """Opens the catalogue as the writer does."""
-    return SqliteCatalogue(folder, reader_count=2, config=CONFIG)
+def open_catalogue(folder: Path, guards: GroupGuards | None = None) -> SqliteCatalogue:
+    """Opens the catalogue as the writer does; with guards it groups."""
+    return SqliteCatalogue(folder, reader_count=2, config=CONFIG, guards=guards)
 
 
 async def change(catalogue: Catalogue, number: int, notes: int) -> None:
