@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -37,6 +38,20 @@ _LOOK_S: Final = 0.01
 _PROMPT_LOOKS: Final = 5
 # A busy service needs longer for 12 MiB, and who goes on beside the next holds all others up.
 _LARGE_LOOKS: Final = 20
+
+
+@dataclass(slots=True)
+class _Sender:
+    """What came over a connection before.
+
+    Attributes:
+        standing: Short messages since the last large one, less the probation; above 0 is read at
+            once.
+        is_far: Whether the last large one came slowly.
+    """
+
+    standing: int = 0
+    is_far: bool = False
 
 
 class _Turns:
@@ -83,9 +98,7 @@ class MessageReader:
         """
         self._slow_limit, self._slow_count = slow_limit, 0
         self._timeout_s, self._turn_timeout_s = timeout_s, turn_timeout_s
-        # Short messages since the last large one, less the probation: above 0 is read at once.
-        self._standing: LRUCache[str, int] = LRUCache(_KNOWN_COUNT)
-        self._is_far: LRUCache[str, bool] = LRUCache(_KNOWN_COUNT)
+        self._senders: LRUCache[str, _Sender] = LRUCache(_KNOWN_COUNT)
         # Apart: who sends large messages keeps no newcomer out, and who sends them slowly, nobody.
         self._trusted = _Turns(None)
         self._newcomers = _Turns(_NEWCOMER_TURNS)
@@ -143,23 +156,23 @@ class MessageReader:
         return reading
 
     def _turns_of(self, peer: str) -> _Turns:
-        standing = self._standing.get(peer, 0)
-        if standing >= 0:
-            return self._trusted if standing else self._newcomers
-        return self._far_senders if self._is_far.get(peer) else self._large_senders
+        sender = self._senders.get(peer, _Sender())
+        if sender.standing >= 0:
+            return self._trusted if sender.standing else self._newcomers
+        return self._far_senders if sender.is_far else self._large_senders
 
     def _judge(self, peer: str, turns: _Turns, begun_s: float, read: asyncio.Future[Any]) -> None:
         # What broke off tells nothing: callers whose deadline passes leave in the middle, too.
         if read.cancelled() or read.exception() is not None:
             return
+        sender = self._senders.setdefault(peer, _Sender())
         if isinstance(raw := read.result(), bytes) and len(raw) > UNREAD_BYTES:
-            self._standing[peer] = -_PROBATION_COUNT
-            is_far = len(raw) < _NEAR_BYTES_PER_S * (time.monotonic() - begun_s)
-            self._is_far[peer] = is_far
-            if not is_far:
+            sender.standing = -_PROBATION_COUNT
+            sender.is_far = len(raw) < _NEAR_BYTES_PER_S * (time.monotonic() - begun_s)
+            if not sender.is_far:
                 turns.lengthen()
-        elif (standing := self._standing.get(peer, 0)) <= 0:
-            self._standing[peer] = standing + 1
+        elif sender.standing <= 0:
+            sender.standing += 1
 
     async def _wait_for_slow(self, reading: asyncio.Future[Any]) -> None:
         if self._slow_count >= self._slow_limit:
