@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tests.benchmarks.scale import Measured, check_model, plan
+from tests.benchmarks.scale.cost_model import Measured, check_model, plan
 
 
 def measured(count: int) -> Measured:
@@ -20,6 +20,7 @@ def measured(count: int) -> Measured:
         search_ms=1.0,
         search_cpu_ms=0.2 * math.log10(count),
         searches_per_s=1000.0,
+        graph_searches_per_s=2000.0,
         recall=1.0,
         longest_write_ms=5.0,
         start_s=0.2,

@@ -1,0 +1,1 @@
+"""What a catalogue costs as it grows."""
