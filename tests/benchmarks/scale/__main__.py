@@ -257,7 +257,9 @@ async def open_once(folder: Path) -> dict[str, float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures; returns 1 when the model misses the largest size."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m tests.benchmarks.scale",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     add = parser.add_argument
     add("--sizes", type=int, nargs="+", default=[3_000, 10_000, 30_000], help="products, rising")
