@@ -229,7 +229,10 @@ class _ColumnMap:
         values = self._cells[name] if name else []
         if name and any(begins_with(values, self._cells[other]) for other in self._free(columns)):
             return columns
-        if not title_fitness(values) or mean_length(texts_in(values)) > _LONGEST_SHORT_TEXT:
+        texts = texts_in(values)
+        if not title_fitness(values) or mean_length(texts) > _LONGEST_SHORT_TEXT:
+            return columns
+        if any(text.startswith("<") for text in texts):  # a part of a page
             return columns
         return {**_leave_out(columns, "description"), "title": (name,)}
 
@@ -313,7 +316,8 @@ class _ColumnMap:
         taken = {name for names in _leave_out(columns, "product_id").values() for name in names}
         groups = columns.get("group", ()) if "group" not in self._given else ()
         numbers = filter(is_product_number, self._table.columns)
-        every = [*usual_identifiers(self._table.columns), *numbers, *groups]
+        others = filter(may_be_identifier, self._table.columns)
+        every = dict.fromkeys([*usual_identifiers(self._table.columns), *numbers, *others, *groups])
         return [name for name in every if name not in taken or name in groups]
 
     def _goes_on(self, name: str, is_titled: Sequence[bool]) -> bool:

@@ -18,6 +18,7 @@ from twinshelf.client.files.forms.header import (
     ColumnOrder,
     count_named,
     count_preamble,
+    joined_header,
     unique_names,
 )
 from twinshelf.client.files.forms.merged_cells import MergedCells
@@ -134,6 +135,8 @@ def _find_header(sheet: Any, path: Path) -> _Header:
         for row in islice(_sheet_rows(sheet, path), _HEADER_ROWS)
     ]
     place = count_preamble(rows)
+    if joined := joined_header(*rows[place : place + 2]) if len(rows) > place + 1 else ():
+        return _Header(place=place + 1, cells=joined)
     return _Header(place=place, cells=tuple(rows[place]) if rows else ())
 
 

@@ -69,6 +69,32 @@ def count_preamble(rows: Sequence[Sequence[str]]) -> int:
     return start if sum(behind) >= _WIDE_SHARE * len(behind) else 0
 
 
+def joined_header(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    """Names columns by two rows, the first of which stands over several of the second's names.
+
+    "Price" over "net" and "gross" is "Price net" and "Price gross"; what is merged over both rows
+    stands in each.
+
+    Args:
+        first: Cells of the header.
+        second: Cells of the row below it.
+
+    Returns:
+        The names; empty where the second row is none of names.
+    """
+    names, group, is_group = [], "", False
+    for place, (above, below) in enumerate(itertools.zip_longest(first, second, fillvalue="")):
+        if above:
+            goes_on = first[place + 1 : place + 2] == [""] and any(second[place + 1 : place + 2])
+            group = above if goes_on and below and below != above else ""
+            is_group = is_group or bool(group)
+        if below and not (group or below == above):
+            return ()
+        group = group if below else ""
+        names.append(f"{group} {below}" if group else above)
+    return tuple(names) if is_group else ()
+
+
 def _is_grouped(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first of two rows names groups of the columns that the second names."""
     if len(rows) < 2 or count_named(rows[0]) or not count_named(rows[1]):

@@ -70,6 +70,15 @@ _USUAL_OLD = "cp1252"
 # Its signs, which English texts hold besides ASCII, those that no word begins with, and those of
 # numbers alone.
 _SIGNS_OF_TEXTS, _SIGNS_AT_ENDS, _SIGNS_OF_NUMBERS = "’‘“”–—•°×€", "…™®©²", "£½¼¾"
+# Those of measures and ordinals, which Unicode takes for letters or for signs of mathematics.
+_SIGN_IN_PLACE = re.compile(
+    r"[0-9 ]µ[FAVWHLlmgs]|[0-9Nn][ºª][^A-Za-z]|[0-9 ]º[CF]|[^A-Za-z][Ø§][^A-Za-z]"
+    r"|[^A-Za-z][±¥][0-9 ]|[0-9]÷[0-9]|[0-9]¢[^A-Za-z]"
+)
+# Two letters beyond ASCII side by side; one that stands alone.
+_OLD_WORD = re.compile(r"(?:[^\W\d_](?<=[^\x00-\x7f])){2}")
+_LONE_LETTER = re.compile(r"(?<![^\W\d_])[^\W\d_](?<=[^\x00-\x7f])(?![^\W\d_])")
+_ALPHABETS = ("CYRILLIC", "GREEK SMALL", "HEBREW", "ARABIC")
 _RIVALS_NAMED = 3
 # What declares one of these means the wider one, as browsers know.
 _WIDER = {
@@ -334,14 +343,18 @@ def _has_signs_alone(text: str) -> bool:
 
     Of so little the library makes rare letters: "Menís".
     """
+    if text.isascii():
+        return False
+    if text.count("«") == text.count("»"):
+        text = text.replace("«", '"').replace("»", '"')
     triples = zip(" " + text, text, text[1:] + " ", strict=False)
-    return not text.isascii() and all(_is_usual_sign(*t) for t in triples if not t[1].isascii())
+    return all(_is_usual_sign(*triple) for triple in triples if not triple[1].isascii())
 
 
 def _is_usual_sign(left: str, here: str, right: str) -> bool:
     if not (left.isascii() and right.isascii() and _is_in_place(left, here, right)):
         return False
-    if here in _SIGNS_OF_TEXTS:
+    if here in _SIGNS_OF_TEXTS or _SIGN_IN_PLACE.fullmatch(left + here + right):
         return True
     if right.isalpha():
         return False
@@ -352,11 +365,17 @@ def _share_in_place(text: str) -> float:
     """The share of the characters beyond ASCII, 0 to 1, that stand where a language has them."""
     triples = zip(" " + text, text, text[1:] + " ", strict=False)
     in_place = [_is_in_place(*triple) for triple in triples if not triple[1].isascii()]
+    if not _OLD_WORD.search(text):  # among Latin words, "а" of Cyrillic is the "à" of others
+        lone = _LONE_LETTER.findall(text)
+        if any(unicodedata.name(each, "").startswith(_ALPHABETS) for each in lone):
+            in_place += [False] * len(in_place)
     return sum(in_place) / max(1, len(in_place))
 
 
 def _is_in_place(left: str, here: str, right: str) -> bool:
     """No capital behind a small letter, no sign within a word, no word of two scripts."""
+    if _SIGN_IN_PLACE.fullmatch(left + here + right):
+        return True
     if here.isalpha():
         if here.isupper() and (left.islower() or left.isalpha() and right.islower()):
             return False

@@ -188,7 +188,7 @@ _NAME_BEHIND = (
     "|名|の?名前|名称|全称|का नाम|नाम)"
 )
 _PRODUCT = (
-    "(?:product|prod|item|merchandise|article|art|artikel|articolo|articulo|artigo|articol|produto|prodotto"
+    "(?:product|prod|item|merchandise|articles?|art|artikel|articolo|articulo|artigo|articol|produto|prodotto"
     "|produit|producto|produktu|produktow|vyrobku|vyrobkov|produse|produsului|produk|produktets|produktens|produtos|productos|prodotti|produits"
     "|продукту|товара|товаров|товару|товарів|zbozi|asortymentu|arucikk"
     "|varens|artikelns|materialu|mal|malin|towaru|urun|barang|hang|hanghoa|mathang|sanpham|tuote|termek|vare"

@@ -11,7 +11,7 @@ _OTHER = pattern(
     "|kategor|review|user|author|owner|customer|video|size|energ|ingredient|nutrition|chart|barcode|certific"
 )
 _MAIN = pattern(
-    "main|first|cover|primary|hero|featured|haupt|titelbild|princip|hoofd|glown|hlavn|huvud|hoved|paakuva"
+    "main|default|first|cover|primary|hero|featured|haupt|titelbild|princip|hoofd|glown|hlavn|huvud|hoved|paakuva"
     "|anagorsel|anaresim|kapak|главн|основн|обложк|головн|主图|主圖|メイン|代表|대표|메인|封面|首图"
 )
 _FURTHER = pattern(
@@ -20,7 +20,7 @@ _FURTHER = pattern(
     "|доп|додатк|その他|サブ|추가|附图|副图|辅图"
 )
 
-_LARGE = pattern("highres|hires|large|fullsize|zoom")
+_LARGE = pattern("highres|hires|large|fullsize|zoom|gross|grande")
 
 
 def is_other_photo(column: str) -> bool:
@@ -36,4 +36,5 @@ def photo_order(column: str) -> tuple[bool, int, bool, int]:
     name = plain_name(column)
     rank = 2 if _FURTHER.search(name) else 0 if _MAIN.search(name) else 1
     numbers = re.findall(r"\d+", column)
-    return is_of_part(column), rank, not _LARGE.search(name), int(numbers[-1][:9]) if numbers else 0
+    is_large = _LARGE.search(column.casefold())  # a size may stand in brackets
+    return is_of_part(column), rank, not is_large, int(numbers[-1][:9]) if numbers else 0

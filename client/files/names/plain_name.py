@@ -21,7 +21,7 @@ def pattern(words: str) -> re.Pattern[str]:
 
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
-_PREFIXES = ("ps", "g", "c", "et", "prod", "p", "ie")
+_PREFIXES = ("ps", "g", "c", "et", "prod", "p", "ie", "v")
 # "en_name", "de-description"
 _LANGUAGES = frozenset(
     "de en fr it es nl pl pt cs cz sk hu ro ru uk ua tr sv da fi ja ko zh ar he".split()

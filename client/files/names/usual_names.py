@@ -58,6 +58,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         händler_sku sku_venditore sku_vendeur sku_vendedor 出品者sku search_key référence_interne
         bestell_nr bestellnummer interne_referenz referencia_interna riferimento_interno
         referência_interna कोड
+        products_model products_id
         gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
         upc_nbr han nr nummer clave slug"""
     ),
@@ -101,7 +102,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         ຊື່ ຊື່ສິນຄ້າ назив_на_производ назив_на_артикл 名前 stok_adı malzeme_adı item_label
         proprietary_name नाम
         सामानको_नाम
-        name_product name_1 dish блюдо gericht title_text b203
+        name_product name_1 products_name products_name_1 dish блюдо gericht title_text b203
         trade_item_description"""
     ),
     "description": plain_names(
@@ -122,6 +123,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         product_desc prod_desc deskrizzjoni disgrifiad cur_síos сүрөттөмө वर्णन විස්තරය ລາຍລະອຽດ
         lýsing deskribapena përshkrimi təsvir tavsif tavsifi тайлбар апісанне বিবরণ விளக்கம் వివరణ
         تفصیل penerangan paglalarawan maelezo beskrywing ការពិពណ៌នា ဖော်ပြချက် መግለጫ
+        products_description products_description_1 oxlongdesc
         marketing_text synopsis وصف caption"""
     ),
     "category": plain_names(
@@ -156,7 +158,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         катэгорыя
         ক্যাটাগরি বিভাগ
         வகை వర్గం زمرہ kategorya ប្រភេទ အမျိုးအစား ምድብ
-        produktgruppe_im_shop"""
+        produktgruppe_im_shop размещение_на_сайте ομαδα 物料分组 ic_group"""
     ),
     "brand": plain_names(
         """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
@@ -176,7 +178,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         బ్రాండ్ برانڈ chapa handelsmerk
         ម៉ាក
         အမှတ်တံဆိပ် ብራንድ
-        manufacturers_name marchio יצרן แบรนด์"""
+        manufacturers_name oxmanufacturertitle labeler_name marchio יצרן แบรนด์"""
     ),
     "seller": plain_names(
         """seller seller_name shop shop_name shop_title store store_name 店铺名称 merchant
@@ -268,7 +270,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         item_desc artikel articolo sku_name model_name style_name part_name part_description
         продукт 商品 产品 제품 상품
         description_short short_desc subject marketing_name website_short_title product_line
-        short_description short_description_1"""
+        short_description short_description_1 label"""
     ),
     "category": plain_names("тип wg"),
     "price": plain_names(

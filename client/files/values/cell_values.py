@@ -162,7 +162,8 @@ def _nested_text_of(cell: Mapping[Any, Any] | Sequence[Any], depth: int) -> str:
         if named is None and len(cell) > 1 and all(map(_LANGUAGE.fullmatch, map(str, cell))):
             named = next(filter(None, cell.values()), "")
         if named is None:
-            told = {k: value for k, value in cell.items() if str(k).casefold() not in _ABOUT_KEYS}
+            about = {*_ABOUT_KEYS, *_LANGUAGE_KEYS}
+            told = {k: value for k, value in cell.items() if str(k).casefold() not in about}
             named = list((told or cell).values())
         return present_text_of(named, depth - 1)
     if len(cell) == 2 and type(cell[0]) is int and isinstance(cell[1], str):

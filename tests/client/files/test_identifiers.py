@@ -44,6 +44,13 @@ def test_a_number_of_something_else_is_no_identifier(tmp_path: Path, name: str) 
     assert [product.product_id for product in read(table)[0]] == ["1", "2"]
 
 
+def test_a_number_of_the_trade_with_holes_gives_way_to_another_identifier(tmp_path: Path) -> None:
+    books = write(tmp_path, 'Book Id,Title,ISBN\n27,Tea,"=""0439"""\n41,Pots,"="""""\n')
+    assert [product.product_id for product in read(books)[0]] == ["27", "41"]
+    parts = write(tmp_path, "DK Part #,Mfr Part #,Description\n3-CT,RC0,Res 1K\n3-TR,RC0,Res 1K\n")
+    assert [product.product_id for product in read(parts)[0]] == ["3-CT", "3-TR"]
+
+
 def test_products_numbers_that_repeat_cost_no_row(tmp_path: Path) -> None:
     table = write(tmp_path, "Stock Code;name\nA7;Blue mug\nA7;Red mug\n")
     assert [product.product_id for product in read(table)[0]] == ["1", "2"]

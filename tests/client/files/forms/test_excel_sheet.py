@@ -40,6 +40,30 @@ def _texts(rows: list[ProductRow]) -> list[tuple[str, str, str, float | None]]:
     return [(row.product_id, row.title, row.brand, row.price) for row in rows]
 
 
+@pytest.mark.parametrize("merged", [(), ("A2:A3", "B2:B3", "C2:D2", "E2:E3")])
+def test_a_header_of_two_rows_is_read_as_one(tmp_path: Path, merged: Sequence[str]) -> None:
+    lines: list[list[object]] = [
+        ["List of spring"],
+        ["Art.-Nr.", "Bezeichnung", "Preis", None, "Hersteller"],
+        [None, None, "netto", "brutto", None],
+        [7, "Kessel", 10, 12.5, "Falk"],
+        [8, "Kelle", 2, 3, "Falk"],
+    ]
+    rows, bad, _ = read(_book(tmp_path, {"Products": lines}, merged))
+    assert not bad and _texts(rows) == [("7", "Kessel", "Falk", 12.5), ("8", "Kelle", "Falk", 3)]
+
+
+def test_a_heading_below_a_header_without_a_name_is_no_header(tmp_path: Path) -> None:
+    lines: Lines = [
+        ["", "sku", "title"],
+        ["Cups", None, None],
+        [None, "1", "Mug"],
+        [None, "2", "Pan"],
+    ]
+    rows, bad, _ = read(_book(tmp_path, {"Products": lines}))
+    assert [(row.product_id, row.title) for row in rows] == [("1", "Mug"), ("2", "Pan")] and not bad
+
+
 def test_a_cell_that_is_merged_over_rows_stands_in_each(tmp_path: Path) -> None:
     lines: list[list[object]] = [
         ["List of spring", None, None, None],

@@ -75,6 +75,16 @@ from twinshelf.client.files.rows import ProductFileError
          "product_id=id,title=name_s,category=cat_ss,price=price_f,images=image_s"),
         ("Item.id,ItemText.de-name1,ItemText.de-description",
          "product_id=Item.id,title=ItemText.de-name1,description=ItemText.de-description"),
+        ("v_products_model,v_products_image,v_products_name_1,v_products_description_1,"
+         "v_products_price,v_manufacturers_name,v_categories_name_1",
+         "product_id=v_products_model,title=v_products_name_1,description=v_products_description_1,"
+         "category=v_categories_name_1,brand=v_manufacturers_name,price=v_products_price,"
+         "images=v_products_image"),
+        ("OXARTNUM,OXTITLE,OXLONGDESC,OXMANUFACTURERTITLE", "product_id=OXARTNUM,title=OXTITLE,"
+         "description=OXLONGDESC,brand=OXMANUFACTURERTITLE"),
+        ("Code article,Désignation,Famille articles", "product_id=Code article,title=Désignation,"
+         "category=Famille articles"),
+        ("sku,label,details", "product_id=sku,title=label,description=details"),
         ("상품명,제조사명,브랜드명", "title=상품명,brand=브랜드명"),
         ("en_name,de_name", "title=en_name"),
         ("Název výrobku,Cena", "title=Název výrobku,price=Cena"),

@@ -28,6 +28,8 @@ from tests.client.files.tables import read, write
         ("추가이미지1,대표이미지", "대표이미지,추가이미지1"),
         ("Item Photo 2,Cover photo", "Cover photo,Item Photo 2"),
         ("thumbnail,image", "image"),
+        ("image,defaultImage,image2", "defaultImage,image,image2"),
+        ("Bild-URL (klein),Bild-URL (groß)", "Bild-URL (groß),Bild-URL (klein)"),
         ("imageURL,imageURLHighRes", "imageURLHighRes,imageURL"),
         ("Iconic Image Path,logo_image", "Iconic Image Path"),
         ("shop_image_path", "shop_image_path"),

@@ -163,6 +163,7 @@ def test_attributes_of_ruby_are_read() -> None:
 
 
 def test_an_object_is_called_by_its_name() -> None:
+    assert present_text_of([{"Language": "EN", "ProductDescription": "Tea"}]) == "Tea"
     assert present_text_of({"seller_id": 9, "seller_name": "Acme"}) == "Acme"
     assert present_text_of({"_id": 9, "name": "Tea"}) == "Tea"
     assert present_text_of({"ID": 9, "Name": {"ID": 1, "Value": "Tea", "LangID": 2}}) == "Tea"
