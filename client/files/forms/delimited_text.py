@@ -17,6 +17,7 @@ from twinshelf.client.files.forms.header import (
     count_comments,
     count_preamble,
     is_ruled,
+    joined_header,
     unique_names,
 )
 from twinshelf.client.files.forms.stored_bytes import open_bytes
@@ -156,12 +157,16 @@ def open_delimited(path: Path, form: TableForm) -> DelimitedText:
     start, delimiter, starts = parting.line_count, parting.delimiter, parting.starts
     quote = _find_quote(sample[start:])
     text = io.StringIO("".join(sample[start:]), newline="")
-    first = next(iter(TextRows(text, delimiter, 0, quote, starts)), None)
+    rows = TextRows(text, delimiter, 0, quote, starts)
+    records = iter(rows)
+    first, first_line_count = next(records, None), rows.line_number
     if first is None:
         raise ProductFileError(f"{path} is empty; expected a header with column names")
     if isinstance(first, str):
         raise ProductFileError(f"the header of {path} cannot be read: {first}")
-    if form.has_header and not starts and _has_row_names(sample[start:], delimiter, first, quote):
+    if form.has_header and (joined := _joined(first, next(records, ""))):
+        first, start = joined, start + first_line_count
+    elif form.has_header and not starts and _has_row_names(sample[start:], delimiter, first, quote):
         first = ["", *first]
     return DelimitedText(
         path=path,
@@ -205,6 +210,13 @@ def _find_parting(path: Path, sample: list[str], form: TableForm) -> _Parting:
     return _Parting(
         line_count=start + sum(line_counts[: count_preamble(rows)]), delimiter=delimiter
     )
+
+
+def _joined(first: list[str], second: list[str] | str) -> list[str]:
+    """The names of a header of two rows; none where the second is none of names."""
+    if isinstance(second, str):
+        return []
+    return [*joined_header([*map(str.strip, first)], [*map(str.strip, second)])]
 
 
 def _find_quote(lines: list[str]) -> str:

@@ -11,6 +11,8 @@ from twinshelf.client.files.names.plain_name import plain_name
 from twinshelf.client.files.names.usual_names import USUAL_NAMES
 
 _RULED = re.compile(r"\s*:?[-+=]{3,}[-+=:]*\s*|\s*[─-╿]{3,}\s*")
+# A photo, an address, a number.
+_NO_NAME = re.compile(r"//|\.\w{3,4}$|^[\W\d_]*$")
 # Of the rows behind a preamble so many have several cells.
 _WIDE_SHARE = 0.8
 _FIELD_OF = {name: field for field, names in USUAL_NAMES.items() for name in names}
@@ -84,11 +86,12 @@ def joined_header(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...
     """
     names, group, is_group = [], "", False
     for place, (above, below) in enumerate(itertools.zip_longest(first, second, fillvalue="")):
-        if above:
-            goes_on = first[place + 1 : place + 2] == [""] and any(second[place + 1 : place + 2])
+        if above and above != group:
+            goes_on = [*first[place + 1 : place + 2]] in ([""], [above])
+            goes_on = goes_on and any(second[place + 1 : place + 2])
             group = above if goes_on and below and below != above else ""
             is_group = is_group or bool(group)
-        if below and not (group or below == above):
+        if below and (not (group or below == above) or _NO_NAME.search(below)):
             return ()
         group = group if below else ""
         names.append(f"{group} {below}" if group else above)

@@ -33,7 +33,8 @@ _NESTED_FIELDS = ("product_id", "title", "description", "brand", "price", "image
 TELLING = ("title", "description", "images")
 _EMBEDDED = (*TELLING, "category", "brand")
 _LONGEST_SHOWN = 80
-_BESIDE_NUMBER = frozenset(plain_names("product_id_type seller_sku"))
+_BESIDE_NUMBER = frozenset(plain_names("product_id_type seller_sku 商品idタイプ 出品者sku"))
+_NUMBERS_OF_TRADE = frozenset(plain_names("product_id 商品id"))
 _LEFT = re.compile(r"(?<![^\W_])left(?![^\W_])")
 # Odoo's own: its "standard_price" is the cost, which is the price to Amazon.
 _OF_ODOO = frozenset(plain_names("default_code lst_price categ_id"))
@@ -274,7 +275,7 @@ def _usual_columns(
             by_name.setdefault(name.rstrip("0123456789"), by_name[name])
     # What product-id-type tells of is a number of Amazon's or the trade, and not the seller's own.
     if field == "product_id" and not _BESIDE_NUMBER.isdisjoint(by_name):
-        usual = (*(name for name in usual if name != "productid"), "productid")
+        usual = sorted(usual, key=_NUMBERS_OF_TRADE.__contains__)
     if not (named := [by_name[name] for name in usual if name in by_name]):
         return ()
     if field == "price":

@@ -32,7 +32,7 @@ _MEASURE = re.compile(
 # What the records of shops and of JSON:API call themselves.
 _KINDS = frozenset(
     "simple variable variation configurable grouped bundle bundled external virtual downloadable"
-    " physical digital"
+    " physical digital feature"
     " giftcard product products item items entry inventory noninventory non-inventory".split()
 )
 Values = list[object]

@@ -64,6 +64,29 @@ def test_a_row_of_groups_above_the_names_is_no_header(tmp_path: Path) -> None:
         assert found == [("1", "Mug"), ("2", "Pan")] and not bad
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Nr.,Name,Preis,,Marke\n,,netto,brutto,",
+        "List\nNr.,Name,Preis,Preis,Marke\nNr.,Name,netto,brutto,Marke",
+        '"Nr.",Name,"Preis",,Marke\n"",,"netto","brutto",',
+    ],
+)
+def test_a_header_of_two_rows_is_one(tmp_path: Path, header: str) -> None:
+    rows, bad, said = read(write(tmp_path, f"{header}\n7,Mug,10,12.5,Falk\n8,Pan,2,3,Falk\n"))
+    found = [(row.product_id, row.title, row.price, row.brand) for row in rows]
+    assert found == [("7", "Mug", 12.5, "Falk"), ("8", "Pan", 3, "Falk")] and not bad + said
+
+
+def test_a_row_below_a_name_that_comes_twice_is_a_product(tmp_path: Path) -> None:
+    rows, bad, _ = read(write(tmp_path, "name,price,price\nMug,3,4\n,5,6\n"))
+    assert [row.title for row in rows] == ["Mug"]
+    rows, _, _ = read(write(tmp_path, "image,,title\na.jpg,b.jpg,\nc.jpg,d.jpg,Pan\n"))
+    assert rows[-1].title == "Pan"
+    rows, bad, _ = read(write(tmp_path, "title,image,,\nMug,a.jpg,b.jpg,\nPan,c.jpg,d.jpg,\n"))
+    assert [row.title for row in rows] == ["Mug", "Pan"] and not bad
+
+
 def test_a_table_of_r_is_parted_by_blanks(tmp_path: Path) -> None:
     table = '"id" "title" "price"\n"1" "a1" "Blue mug" 5\n"2" "a2" "Red pan" NA\n'
     path = write(tmp_path, table, "t.txt")

@@ -84,6 +84,8 @@ from twinshelf.client.files.rows import ProductFileError
          "description=OXLONGDESC,brand=OXMANUFACTURERTITLE"),
         ("Code article,Désignation,Famille articles", "product_id=Code article,title=Désignation,"
          "category=Famille articles"),
+        ("商品名,出品者SKU,価格,商品IDタイプ,商品ID", "product_id=出品者SKU,title=商品名,"
+         "price=価格"),
         ("sku,label,details", "product_id=sku,title=label,description=details"),
         ("상품명,제조사명,브랜드명", "title=상품명,brand=브랜드명"),
         ("en_name,de_name", "title=en_name"),
