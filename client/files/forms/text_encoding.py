@@ -19,36 +19,10 @@ from twinshelf.client.files.rows import ProductFileError
 # The encodings that product tables are written in besides Unicode's; of those that give the same
 # letters the first is named. Those that hold others stand for them: cp932 for Shift-JIS, gb18030
 # for GBK, cp949 for EUC-KR.
-OLD_ENCODINGS = (
-    "cp1252",
-    "cp1250",
-    "cp1251",
-    "cp1253",
-    "cp1254",
-    "cp1255",
-    "cp1256",
-    "cp1257",
-    "cp1258",
-    "cp874",
-    "iso8859-2",
-    "iso8859-5",
-    "iso8859-7",
-    "iso8859-9",
-    "iso8859-15",
-    "mac-roman",
-    "mac-latin2",
-    "mac-cyrillic",
-    "koi8-r",
-    "koi8-u",
-    "cp850",
-    "cp852",
-    "cp866",
-    "cp932",
-    "euc_jis_2004",
-    "iso2022_jp_2",
-    "gb18030",
-    "big5hkscs",
-    "cp949",
+OLD_ENCODINGS = tuple(
+    """cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 iso8859-2
+    iso8859-5 iso8859-7 iso8859-9 iso8859-15 mac-roman mac-latin2 mac-cyrillic koi8-r
+    koi8-u cp850 cp852 cp866 cp932 euc_jis_2004 iso2022_jp_2 gb18030 big5hkscs cp949""".split()
 )
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -67,6 +41,10 @@ _SAMPLE_BYTES = 1 << 18
 _RIVAL_SHARE, _RIVAL_SHARE_OF_FEW = 0.85, 0.5
 _FEW_CHARACTERS = 10
 _USUAL_OLD = "cp1252"
+# Of few letters it tells as well how many files are written so.
+_PRIOR_OF_FEW = {"cp1252": 1.25, "cp1257": 1.25, "mac-cyrillic": 0.7}
+# Turkish has its letters where cp1252 has these of Iceland, which has the others besides.
+_TURKISH_OR_ICELANDIC, _ICELANDIC = frozenset("ðýþÐÝÞ"), frozenset("áíóúæÁÍÓÚÆ")
 # Its signs, which English texts hold besides ASCII, those that no word begins with, and those of
 # numbers alone.
 _SIGNS_OF_TEXTS, _SIGNS_AT_ENDS, _SIGNS_OF_NUMBERS = "’‘“”–—•°×€", "…™®©²", "£½¼¾"
@@ -78,7 +56,10 @@ _SIGN_IN_PLACE = re.compile(
 # Two letters beyond ASCII side by side; one that stands alone.
 _OLD_WORD = re.compile(r"(?:[^\W\d_](?<=[^\x00-\x7f])){2}")
 _LONE_LETTER = re.compile(r"(?<![^\W\d_])[^\W\d_](?<=[^\x00-\x7f])(?![^\W\d_])")
-_ALPHABETS = ("CYRILLIC", "GREEK SMALL", "HEBREW", "ARABIC")
+_ALPHABETS = ("CYRILLIC", "GREEK SMALL", "HEBREW", "ARABIC", "THAI")
+# What the sign of a diameter is elsewhere; signs of cp1252 that are letters there, "Ksi¹¿ka".
+_DIAMETERS_ELSEWHERE = "ŘŲ"
+_LETTERS_OF_OTHERS = "¿¡±¹³¯£¥ª¼¾"
 _RIVALS_NAMED = 3
 # What declares one of these means the wider one, as browsers know.
 _WIDER = {
@@ -332,10 +313,19 @@ def _find_old_encoding(sample: bytes) -> FoundEncoding:
         likelihood = each["confidence"] * _share_in_place(text) ** 3
         likelihoods[text] = max(likelihood, likelihoods.get(text, 0.0))
         names[text] = min(name, names.get(text, name), key=OLD_ENCODINGS.index)
-    best, *others = sorted(likelihoods, key=lambda text: -likelihoods[text])
+    priors = _PRIOR_OF_FEW if is_few else {}
+    best, *others = sorted(likelihoods, key=lambda t: -likelihoods[t] * priors.get(names[t], 1))
+    if names[best] == _USUAL_OLD and _is_turkish(best):
+        return FoundEncoding(name="cp1254", rivals=(_USUAL_OLD,))
     least = rival_share * likelihoods[best]
     rivals = [names[text] for text in others if likelihoods[text] >= least]
     return FoundEncoding(name=names[best], rivals=tuple(rivals[:_RIVALS_NAMED]))
+
+
+def _is_turkish(text: str) -> bool:
+    """Whether a text in cp1252 is one in cp1254: several of the letters, and none but these."""
+    letters = {*text}
+    return len(letters & _TURKISH_OR_ICELANDIC) > 1 and not letters & _ICELANDIC
 
 
 def _has_signs_alone(text: str) -> bool:
@@ -376,6 +366,8 @@ def _is_in_place(left: str, here: str, right: str) -> bool:
     """No capital behind a small letter, no sign within a word, no word of two scripts."""
     if _SIGN_IN_PLACE.fullmatch(left + here + right):
         return True
+    if here in _DIAMETERS_ELSEWHERE and not left.isalpha() and right in " 0123456789":
+        return False
     if here.isalpha():
         if here.isupper() and (left.islower() or left.isalpha() and right.islower()):
             return False
@@ -384,8 +376,9 @@ def _is_in_place(left: str, here: str, right: str) -> bool:
     category = unicodedata.category(here)
     if here == "’":  # as in "men’s"
         return True
-    if here == "…":  # words end with it, and none begins
+    if here in _SIGNS_AT_ENDS:
         return not right.isalpha()
     if here == "\ufffd" or category in ("Cc", "Cn", "Co") or category == "Sm" and right.isalpha():
         return False
-    return category.startswith("M") or here.isspace() or not (left.isalpha() and right.isalpha())
+    is_within = left.isalpha() and (right.isalpha() or right in _LETTERS_OF_OTHERS)
+    return category.startswith("M") or here.isspace() or not is_within
