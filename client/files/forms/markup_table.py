@@ -12,6 +12,7 @@ from twinshelf.client.files.forms.header import (
     ColumnOrder,
     count_named,
     count_preamble,
+    joined_header,
     unique_names,
 )
 from twinshelf.client.files.forms.markup_rows import MarkupRows, Row
@@ -90,6 +91,11 @@ def open_markup(path: Path, *, has_header: bool, encoding_name: str = "") -> Mar
             rows.append([str(cell) for cell in row])
     places = {name: count_preamble(rows) for name, rows in first_rows.items()}
     headers = {name: rows[places[name]] for name, rows in first_rows.items()}
+    for name, rows in first_rows.items():
+        below = [*rows[places[name] + 1 :], []][0]
+        above = headers[name] + [""] * (len(below) - len(headers[name]))  # a wide cell is the last
+        if len(headers[name]) > 1 and (joined := joined_header(above, below)):
+            headers[name], places[name] = [*joined], places[name] + 1
     wide = {name: header for name, header in headers.items() if len(header) > 1}
     kind = next((kind for sign, kind in _KINDS.items() if sign in start), "web page")
     if not wide:

@@ -43,7 +43,7 @@ _OTHER_PRICE_WORDS = (
     "|currency|wahrung|валют|date|datum|дата|(?<![bcfghmsty])old|compare|purchase|einkauf|закуп|cost|type|typ"
     "|history|(?<!pre)code|url|link|min|max|from|until|valid|rule|pricelist|preislist|listing|list(?:id|name|no|nr)|group|grupp|tier|base|grund|per(?!bottle|piece|item|pack)|job"
     "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|(?<!за)единиц|валют"
-    "|original|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
+    "|original|^core|deposit|pfand|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
     "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|(?<!title)(?<!titel)short|name2|label|dealer|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp|^rank|rank(?:ing)?$|ranktitle"
 )
@@ -61,7 +61,7 @@ _ABOUT_TEXT = pattern(
     f"{_ABOUT_WORDS}|categor|kategor|brand|marke|seller|shop|store|vendor|colou?r"
 )
 _ABOUT_PHOTO = pattern(
-    "alt|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
+    "alt(?!ern)|caption|title|name$|text|count|num$|width|height|size|format|hash|ids?$|colou?r|date|type"
     "|position|order|sort|seo|credit|licen|(?:descri(?:ption|pcion|cao|zione)|beschreibung)$"
 )
 _OTHER_OBJECT = pattern(
@@ -131,11 +131,12 @@ _PRODUCT_WORDS = plain_names(
     interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный
     produs vyrobku termek tuote oem articol artigo
-    artikkel bestel obj karti товару позиции позиції 物料 품목 vat_tu"""
+    artikla artikala артикла artikkel bestel obj karti товару позиции позиції 物料 품목 vat_tu"""
 )
 _NUMBER_WORDS = plain_names(
     """code number num nummer nr no id sku ref reference key codigo codice cod kod kodu cislo
     numer kode indeks numero szam
+    sifra шифра
     شناسه کد קוד कोड ma код номер артикул tunnus コード 番号 编号 编码 代码 編號 번호 코드"""
 )
 # "train_id", "Satıcı SKU": an identifier where no two rows share it, unless of something else.
@@ -189,6 +190,7 @@ _NAME_BEHIND = (
 )
 _PRODUCT = (
     "(?:product|prod|item|merchandise|articles?|art|artikel|articolo|articulo|artigo|articol|produto|prodotto"
+    "|artika?la|артика?ла"
     "|produit|producto|produktu|produktow|vyrobku|vyrobkov|produse|produsului|produk|produktets|produktens|produtos|productos|prodotti|produits"
     "|продукту|товара|товаров|товару|товарів|zbozi|asortymentu|arucikk"
     "|varens|artikelns|materialu|mal|malin|towaru|urun|barang|hang|hanghoa|mathang|sanpham|tuote|termek|vare"

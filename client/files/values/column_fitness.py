@@ -22,7 +22,7 @@ _LONGEST_BESIDE_PRICE, _LONGEST_BESIDE_CURRENCY = 4, 24
 # Fewer words in the mean are labels of classes as well.
 WORDS_OF_TITLE = 2
 _CURRENCY = re.compile(
-    r"[$€£¥₽₹₩₺]|zł|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
+    r"[$€£¥₽₹₩₺₴₫₪฿]|zł|تومان|ریال|ريال|درهم|دينار|جنيه|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
 )
 # Without "km", which are marks in Bosnia.
 _MEASURE = re.compile(

@@ -130,6 +130,8 @@ def _written(text: str) -> str:
     if "<" in text or "&" in text:
         text = html.unescape(_ELEMENT.sub(" ", text))
     text = unicodedata.normalize("NFKC", text)
+    if not text.isascii():  # the digits of Arabic, Persian and the scripts of India
+        text = "".join(str(unicodedata.decimal(sign, sign)) for sign in text)
     return _EURO_WITHIN.sub(",", _OF_NUMPY.sub("", text))
 
 

@@ -125,6 +125,11 @@ def test_paths_of_photos_are_no_titles_and_measures_no_prices(tmp_path: Path) ->
     assert guessed["title"] == ("z",) and "price" not in guessed
 
 
+def test_a_price_in_the_money_of_iran_is_one(tmp_path: Path) -> None:
+    (row,), _, _ = read(write(tmp_path, "id;title;قیمت فروش\n1;Mug;۱۲۹٬۰۰۰ تومان\n"))
+    assert row.price == 129_000
+
+
 def test_nested_columns_that_do_not_fit_are_left(tmp_path: Path) -> None:
     records = '[{"id": 1, "attributes": {"name": "Blue mug", "description": "d"}}]'
     columns = map_table(open_table(write(tmp_path, records, "t.json")), {})

@@ -26,8 +26,8 @@ def test_the_row_number_is_the_identifier_where_there_is_none(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["Stock Code", "Part #", "Style No.", "Kat.-Nr.", "Réf. fournisseur", "Supplier Part Number",
-     "品番", "管理番号", "상품 코드"],
+    ["Stock Code", "Part #", "Шифра артикла", "Style No.", "Kat.-Nr.", "Réf. fournisseur",
+     "Supplier Part Number", "品番", "管理番号", "상품 코드"],
 )  # fmt: skip
 def test_a_column_named_like_a_products_number_is_the_identifier(tmp_path: Path, name: str) -> None:
     table = write(tmp_path, f"No.;{name};name;HS Code\n1;A 7;Blue mug;69\n2;GIFT;Red mug;70\n")

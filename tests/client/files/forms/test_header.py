@@ -78,6 +78,11 @@ def test_a_header_of_two_rows_is_one(tmp_path: Path, header: str) -> None:
     assert found == [("7", "Mug", 12.5, "Falk"), ("8", "Pan", 3, "Falk")] and not bad + said
 
 
+def test_a_row_wider_than_its_header_is_no_part_of_it(tmp_path: Path) -> None:
+    rows, _, _ = read(write(tmp_path, "title\nMug, big\nPan, small\n"))
+    assert [row.title for row in rows] == ["Mug, big", "Pan, small"]
+
+
 def test_a_row_below_a_name_that_comes_twice_is_a_product(tmp_path: Path) -> None:
     rows, bad, _ = read(write(tmp_path, "name,price,price\nMug,3,4\n,5,6\n"))
     assert [row.title for row in rows] == ["Mug"]

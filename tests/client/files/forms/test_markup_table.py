@@ -36,6 +36,12 @@ def _texts(rows: list[ProductRow]) -> list[tuple[str, str, float | None]]:
             "<tr><td>2<td>Pan<td>6</table>",
             [("1", "Mug", 5), ("2", "Pan", 6)],
         ),
+        (  # a header of two rows
+            "<table><tr><th rowspan=2>SKU</th><th rowspan=2>Title</th><th colspan=2>Price</th></tr>"
+            "<tr><th>net</th><th>gross</th></tr><tr><td>1</td><td>Mug</td><td>4</td><td>5</td></tr>"
+            "<tr><td>2</td><td>Pan</td><td>5</td><td>6</td></tr></table>",
+            [("1", "Mug", 5), ("2", "Pan", 6)],
+        ),
         (  # cells that span rows and columns, a title above, two tables of one header
             f"<table><tr><th colspan=3>Stock</th></tr>{HEAD}<tr><td>1</td><td rowspan=2>Mug</td>"
             "<td>5</td></tr><tr><td>2</td><td>6</td></tr></table>"

@@ -86,6 +86,10 @@ from twinshelf.client.files.rows import ProductFileError
          "category=Famille articles"),
         ("商品名,出品者SKU,価格,商品IDタイプ,商品ID", "product_id=出品者SKU,title=商品名,"
          "price=価格"),
+        ("Šifra,Naziv artikla,Grupa artikala,MPC", "product_id=Šifra,title=Naziv artikla,"
+         "category=Grupa artikala,price=MPC"),
+        ("PartNumber,PartDescription,ListPrice,CorePrice",
+         "product_id=PartNumber,description=PartDescription,price=ListPrice"),
         ("sku,label,details", "product_id=sku,title=label,description=details"),
         ("상품명,제조사명,브랜드명", "title=상품명,brand=브랜드명"),
         ("en_name,de_name", "title=en_name"),

@@ -28,6 +28,7 @@ from tests.client.files.tables import read, write
         ("추가이미지1,대표이미지", "대표이미지,추가이미지1"),
         ("Item Photo 2,Cover photo", "Cover photo,Item Photo 2"),
         ("thumbnail,image", "image"),
+        ("IMGURL,IMGURL_ALTERNATIVE", "IMGURL,IMGURL_ALTERNATIVE"),
         ("image,defaultImage,image2", "defaultImage,image,image2"),
         ("Bild-URL (klein),Bild-URL (groß)", "Bild-URL (groß),Bild-URL (klein)"),
         ("imageURL,imageURLHighRes", "imageURLHighRes,imageURL"),
