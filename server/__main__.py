@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("twinshelf.server")
 # Threads that search would keep the interpreter for 5 ms each, while calls wait to be read.
-_SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0005
 # Calls make many small objects and no rings of them: to look for rings every 700 takes a twentieth
 # of the time of a busy loop.
 _GARBAGE_THRESHOLD = 20_000
@@ -39,7 +39,7 @@ _MALLOC_SETTINGS = {-1: 256 * MIB, -2: 16 * MIB, -3: 32 * MIB}
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status."""
     config = read_config(sys.argv[1:], os.environ)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(_GARBAGE_THRESHOLD)
     if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
         for parameter, value in _MALLOC_SETTINGS.items():

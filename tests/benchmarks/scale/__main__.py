@@ -38,6 +38,7 @@ from tests.benchmarks.filtered_search import (
 )
 from tests.benchmarks.report import FOLDER, Report
 from tests.benchmarks.scale.cost_model import MACHINE_MEMORY_BYTES, Measured, check_model, plan
+from twinshelf.server.__main__ import SWITCH_INTERVAL_S
 from twinshelf.server.catalogue.index.graph import IndexConfig, MappedGraph
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
@@ -278,6 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         version = newest_version(options.repository)
     except RepositoryError as error:
         parser.error(f"{error}; `make demo` leaves one")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     report = Report(name="scale")
     report.say(str(report.machine))
     steps_ms = time_parts(options.repository, version, make_offers(ENCODED_COUNT))
