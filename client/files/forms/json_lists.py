@@ -11,21 +11,21 @@ from twinshelf.client.files.forms.json_shapes import LIST_NAME, NO_TABLES, Recor
 DECODER = json.JSONDecoder(strict=False)  # line ends and tabs may stand in a text
 _NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
 # A text, though cut off at the end of a block, or a comma behind the last of a list or an object.
-_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\\?\Z))|,(?=\s*[]}])', re.DOTALL)
+_LAST_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))|,(?=\s*[]}])', re.DOTALL)
 _LONGEST_LITERAL = 16  # such as "-Infinity"
 _KEY = r'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
 _PLAIN_MEMBER = (
-    _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{(?:[^][{}]|\{[^][{}]*\})*+\}|\[[^][{}]*\])\s*,'
+    _KEY + r'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+|\{[^][{}]*(?:\{[^][{}]*\}[^][{}]*)*\}|\[[^][{}]*\])\s*,'
 )
 _LIST_KEY = rf'\s*"(?:{LIST_NAME.removesuffix("|offers")})"\s*:\s*'
 # The list of an answer such as {"count": 2, "products": [{. A product may have offers as well, so
 # that these are such a list only where nothing stands before them.
 _LIST_WITHIN = re.compile(
-    rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*+{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
+    rf'\s*(?:(?:\{{(?:{_PLAIN_MEMBER})*{_LIST_KEY})+|\{{\s*"offers"\s*:\s*)(?=\[\s*\{{)',
     re.IGNORECASE,
 )
 # Another list of the same object, behind the first.
-_LIST_BEHIND = re.compile(rf'[\s}}]*,(?:{_PLAIN_MEMBER})*+\s*"([^"\\]*)"\s*:\s*\[(?=\s*\{{)')
+_LIST_BEHIND = re.compile(rf'[\s}}]*,(?:{_PLAIN_MEMBER})*\s*"([^"\\]*)"\s*:\s*\[(?=\s*\{{)')
 
 
 def begin_list(text: str) -> tuple[bool, int]:

@@ -66,7 +66,7 @@ _WORKBOOKS = (b"urn:schemas-microsoft-com:office:spreadsheet", b"<office:documen
 _XML = re.compile(rb"\s*<(?:\?xml\b|!--|!doctype\b|[a-z_][\w.:-]*[\s>])", re.IGNORECASE)
 _SCRIPTS = {
     "an SQL script; export its table as CSV": re.compile(
-        rb"(?:\s|--[^\n]*\n|/\*.*?\*/;?)*+(?:(?:insert|replace)\s+into|(?:create|drop|lock)\s+table"
+        rb"(?:\s|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/;?)*(?:(?:insert|replace)\s+into|(?:create|drop|lock)\s+table"
         rb"|set\s+[@\w.]+\s*=|begin\s*;|copy\s+\S+\s*\()",
         re.IGNORECASE | re.DOTALL,
     ),
@@ -78,7 +78,7 @@ _SCRIPTS = {
         rb"(?:[\w #./-]{1,40}:[ \t][^\n]*\n)+\s*\n(?P=first):"
     ),
     "JavaScript; save what it holds as JSON": re.compile(
-        rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*+(?:export\s+)?"
+        rb"(?:\s|//[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*(?:export\s+)?"
         rb"(?:default|(?:var|let|const)\s+\w+\s*(?::[^=\n]*)?=|[\w.$]+\s*\(|[\w.]+\s*=)\s*[\[{]",
         re.DOTALL,
     ),

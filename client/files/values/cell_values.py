@@ -89,7 +89,8 @@ _TAG = re.compile(
 _IN_LANGUAGE = re.compile(r'(?<!\S)"((?:(?!"@).)*)"@[a-z]{2}(?:-[A-Za-z]{2,4})?(?!\S)', re.DOTALL)
 # Texts in Python's notation, and what it does not read: ['a' 'b'] of numpy, which are two texts,
 # array(['a'], dtype=object), Decimal('3.5'), nan.
-_QUOTED = r"'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\""
+# One that is not closed ends with the cell: no other place of it is tried.
+_QUOTED = r"'[^'\\]*(?:\\.[^'\\]*)*(?:'|\\?\Z)|\"[^\"\\]*(?:\\.[^\"\\]*)*(?:\"|\\?\Z)"
 _NO_LITERAL = re.compile(
     rf"({_QUOTED})(\s+(?=['\"]))?|\b[^\W\d][\w.]*(?=\()|,\s*dtype=[^()]*(?=\))|\bnan\b", re.DOTALL
 )

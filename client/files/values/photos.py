@@ -35,7 +35,7 @@ _LINK = re.compile(r"<a\b[^<>]*?\shref\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE
 # In Markdown: ![a mug](https://...).
 _IN_MARKDOWN = re.compile(r"\[[^\[\]]*\]\(([^\s()]+)")
 _NEXT_URL = re.compile(
-    r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|</?br */?>|::)++(?=(?:[a-z][a-z0-9+.-]+:)?//)",
+    r"(?<![\s;,|~^#\":>])(?:[\s;,|~^#\"]|</?br */?>|::)+(?=(?:[a-z][a-z0-9+.-]+:)?//)",
     re.IGNORECASE,
 )
 # Airtable writes "mug.jpg (https://...)".

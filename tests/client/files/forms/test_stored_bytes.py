@@ -6,12 +6,14 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from tests.client.files.tables import read, write, zipped
+from twinshelf.client.files.forms import stored_bytes
 from twinshelf.client.files.forms.stored_bytes import store_standard_input
 from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.rows import ProductFileError
@@ -156,3 +158,11 @@ def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) 
 def test_standard_input_is_a_table(tmp_path: Path) -> None:
     rows, _, _ = read(store_standard_input(io.BytesIO(b"id;title\n1;Shoe\n")))
     assert (rows[0].title, rows[0].source) == ("Shoe", "standard input")
+
+
+def test_no_regular_expression_has_a_possessive_group() -> None:
+    # Python 3.11.0 to 3.11.4 match them wrongly (cpython issue 106052); Debian 12 has 3.11.2.
+    possessive = re.compile(r"\)(?:[*+?]|\{[\d,]+\})\+|\(\?>")
+    client = Path(stored_bytes.__file__).parents[2]
+    found = [path for path in client.rglob("*.py") if possessive.search(path.read_text("utf-8"))]
+    assert found == []
