@@ -18,6 +18,7 @@ from typing import Any, Final
 
 TRITONSERVER_VARIABLE: Final = "TWINSHELF_TRITONSERVER"
 ENVIRONMENT_VARIABLE: Final = "TWINSHELF_TRITON_ENV"
+VIRTUAL_ENVIRONMENT: Final = "VIRTUAL_ENV"
 DEFAULT_ENVIRONMENT: Final = Path(__file__).resolve().parents[2] / ".venv-triton"
 OUR_BACKENDS: Final = Path(__file__).resolve().parents[1] / "triton_backends"
 
@@ -83,6 +84,18 @@ class TritonInstallation:
     def full_environment(self) -> dict[str, str]:
         """Environment variables of its process: those of this one, and its own."""
         return {**os.environ, **self.environment}
+
+    def make_environment(self, folder: Path) -> dict[str, str]:
+        """Returns the variables of its process, by which a link below `folder` leads to the wheel.
+
+        The stub of Python 3.12 ends where the path of its packages has letters beyond ASCII.
+        """
+        if VIRTUAL_ENVIRONMENT not in self.environment:
+            return self.full_environment
+        link = folder / "environment"
+        link.symlink_to(Path(self.environment[VIRTUAL_ENVIRONMENT]).absolute())
+        path = f"{link / 'bin'}{os.pathsep}{self.environment['PATH']}"
+        return {**self.full_environment, VIRTUAL_ENVIRONMENT: str(link), "PATH": path}
 
     def make_backends(self, folder: Path) -> Path:
         """Returns a folder of backends: the server's own, or one put together below `folder`.
@@ -156,7 +169,7 @@ def _from_wheel(prefix: Path, variables: Mapping[str, str]) -> TritonInstallatio
     settings = {
         # The stub takes its site-packages from the environment whose `bin` is first.
         "PATH": f"{prefix / 'bin'}{os.pathsep}{variables.get('PATH', os.defpath)}",
-        "VIRTUAL_ENV": str(prefix),
+        VIRTUAL_ENVIRONMENT: str(prefix),
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
         # Else the stub reads the path of the environment as ASCII where no locale is set.
         "PYTHONUTF8": "1",

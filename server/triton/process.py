@@ -78,7 +78,7 @@ class TritonServer:
         self._installation = installation or find_triton()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: PrivateFolder | None = None
-        self._backends = Path()
+        self._backends, self._environment = Path(), dict[str, str]()
         self._log_start = 0
         self._launch_count = 0
         self._shm_prefix = ""
@@ -241,6 +241,7 @@ class TritonServer:
         self._folder = make_private_folder()
         folder = self._folder.path
         self._backends = self._installation.make_backends(folder)
+        self._environment = self._installation.make_environment(folder)
         config = self._config
         copy_models(config.model_repository, config.models, config.version, folder / _MODELS)
         if config.plan is not None and config.version is not None:
@@ -268,7 +269,7 @@ class TritonServer:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 tied_to_this_process(command),
-                env=self._installation.full_environment,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -120,6 +120,18 @@ def test_the_wheel_runs_with_its_libraries_its_python_and_quiet_malloc(tmp_path:
     assert set(MALLOC_SETTINGS) <= set(environment)
 
 
+def test_the_server_reaches_the_wheel_by_a_path_of_ours(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path / "mödel's wheel")
+    found = find_triton({"TWINSHELF_TRITON_ENV": str(wheel), "PATH": "/somewhere"})
+    environment = found.make_environment(tmp_path)
+    link = tmp_path / "environment"
+    assert (environment["VIRTUAL_ENV"], environment["PATH"].split(":")[0]) == (
+        str(link),
+        str(link / "bin"),
+    )
+    assert link.resolve() == wheel
+
+
 @pytest.mark.parametrize("has_cuda", [True, False])
 def test_gpus_are_hidden_from_an_onnxruntime_that_cannot_use_them(
     tmp_path: Path, has_cuda: bool
