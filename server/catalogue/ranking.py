@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import islice
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from twinshelf.server.catalogue.product_filter import ProductFilter
 from twinshelf.server.catalogue.product_record import StoredProduct
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, Scores
+from twinshelf.server.encoders.match_probability import JudgedCandidates
 from twinshelf.server.encoders.modalities import Pattern, Weights
 
 LEAST_CANDIDATES = 64
@@ -21,6 +22,8 @@ LEAST_CANDIDATES = 64
 MATCHES_PER_SPARE = 8
 # A client takes messages of 4 MiB unless it is told otherwise; long texts must not break an answer.
 PAGE_LIMIT_BYTES = 2 * 1024 * 1024
+# By its number: to ask the class for each hit would take longer.
+_PATTERNS = tuple(Pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,81 +162,146 @@ class HitPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """N products of the same modalities, some of which an offer shares.
+    """N candidates of some queries: products of the same modalities, some of which offers share.
 
     Attributes:
+        query_numbers: (N,) the query of each, from 0.
         product_numbers: (N,) internal numbers.
-        scores: How alike they are to the offer.
+        scores: How alike they are to their offers.
         pattern: Modalities that the products have.
         value_keys: (N,) keys of the values that a limit counts, 0 for none; None without a limit.
     """
 
+    query_numbers: npt.NDArray[np.int64]
     product_numbers: npt.NDArray[np.int64]
     scores: Scores
     pattern: Pattern
     value_keys: npt.NDArray[np.int64] | None = None
 
 
-def rank(candidates: Sequence[Candidates], query: Query) -> Ranking:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Candidates of all parts, each column (N,); a cosine that there is not is NaN."""
+
+    query_numbers: npt.NDArray[np.int64]
+    product_numbers: npt.NDArray[np.int64]
+    patterns: npt.NDArray[np.int64]
+    totals: npt.NDArray[np.float32]
+    images: npt.NDArray[np.float32]
+    texts: npt.NDArray[np.float32]
+    image_weights: npt.NDArray[np.float64]
+    value_keys: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, candidates: Candidates, queries: Sequence[Query]) -> Self:
+        """Returns those of one part."""
+        scores, pattern = candidates.scores, candidates.pattern
+        shares = np.array([query.weights.restricted_to(pattern).image for query in queries])
+        count = len(candidates.product_numbers)
+        missing, keys = np.full(count, np.nan, dtype=np.float32), candidates.value_keys
+        return cls(
+            query_numbers=candidates.query_numbers,
+            product_numbers=candidates.product_numbers,
+            patterns=np.full(count, int(pattern)),
+            totals=scores.total,
+            images=missing if scores.image is None else scores.image,
+            texts=missing if scores.text is None else scores.text,
+            image_weights=shares[candidates.query_numbers],
+            value_keys=np.zeros(count, dtype=np.int64) if keys is None else keys,
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Returns those of all parts, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            **{
+                name: np.concatenate([getattr(each, name) for each in parts])
+                for name in cls.__slots__
+            }
+        )
+
+    def take(self, places: npt.NDArray[np.int64]) -> Self:
+        """Returns those of some places."""
+        return type(self)(**{name: getattr(self, name)[places] for name in self.__slots__})
+
+
+def rank(candidates: Sequence[Candidates], queries: Sequence[Query]) -> list[Ranking]:
     """Ranks candidates: best first, of equal scores the product that was stored first.
 
     Args:
         candidates: Those of each pattern and part of the index; of a product that comes twice, by
             another photo or as it was being replaced, the best one is kept.
-        query: What was looked for.
+        queries: What was looked for, by offers of one encoder and with the same modalities weighed.
 
     Returns:
-        The `match_count` best, without the `skip_count` first of them.
+        For each query the `match_count` best, without the `skip_count` first of them.
     """
     if not candidates:
-        return Ranking(best=(), count=0, no_match_probability=1.0)
-    totals = np.concatenate([each.scores.total for each in candidates])
-    numbers = np.concatenate([each.product_numbers for each in candidates])
-    order = _best_first(totals, numbers)
-    judged = query.contract.match_probability.judge(
-        totals[order].astype(np.float64),
-        _image_weights(candidates, query, order),
-        match_prior=query.match_prior,
-        target_precision=query.target_precision,
+        return [Ranking(best=(), count=0, no_match_probability=1.0) for _ in queries]
+    rows = _Rows.join([_Rows.of(each, queries) for each in candidates])
+    order = _best_first(rows)
+    query_numbers = rows.query_numbers[order]
+    judged = queries[0].contract.match_probability.judge(
+        rows.totals[order].astype(np.float64),
+        rows.image_weights[order],
+        np.bincount(query_numbers, minlength=len(queries)),
+        match_priors=np.array([query.match_prior for query in queries]),
+        target_precisions=np.array([query.target_precision for query in queries]),
     )
     # As answers tell them: else the probability of a match would leave out that very match.
     told = judged.probabilities.astype(np.float32)
-    likely = np.flatnonzero(told >= np.float32(query.min_probability))
-    if query.value_limit is not None:
-        keys = _value_keys(candidates)[order][likely]
-        likely = likely[(keys == 0) | (_count_before(keys) < query.value_limit.match_count)]
-    chosen = likely[query.skip_count : query.match_count]
-    starts = [0, *accumulate(len(each.product_numbers) for each in candidates)]
-    shared = [Pattern(each.pattern & query.weights.pattern) for each in candidates]
-    best = []
+    least = np.array([query.min_probability for query in queries], dtype=np.float32)
+    places = np.flatnonzero(told >= least[query_numbers])
+    firsts = np.searchsorted(query_numbers[places], np.arange(1, len(queries)))
+    likely = [
+        own
+        if query.value_limit is None
+        else _limited(rows.value_keys[order], own, query.value_limit)
+        for query, own in zip(queries, np.split(places, firsts), strict=True)
+    ]
+    chosen = [
+        own[query.skip_count : query.match_count]
+        for query, own in zip(queries, likely, strict=True)
+    ]
+    shown = np.concatenate(chosen)
+    best = _ranked(rows.take(order[shown]), judged, shown, queries[0].weights.pattern)
+    return [
+        Ranking(
+            best=tuple(islice(best, len(chosen[number]))),
+            count=min(len(likely[number]), query.match_count),
+            no_match_probability=judged.no_match_probabilities.item(number),
+        )
+        for number, query in enumerate(queries)
+    ]
+
+
+def _ranked(
+    best: _Rows, judged: JudgedCandidates, places: npt.NDArray[np.int64], weighed: Pattern
+) -> Iterator[Ranked]:
+    """Yields candidates, which were judged at some places."""
     # As lists: numbers of Python are taken from numpy all at once, not one by one.
-    for place, score, probability, is_match in zip(
-        order[chosen].tolist(),
-        totals[order[chosen]].tolist(),
-        judged.probabilities[chosen].tolist(),
-        judged.is_match[chosen].tolist(),
+    for number, pattern, score, image, text, probability, is_match in zip(
+        best.product_numbers.tolist(),
+        best.patterns.tolist(),
+        _bounded(best.totals),
+        _bounded(best.images),
+        _bounded(best.texts),
+        judged.probabilities[places].tolist(),
+        judged.is_match[places].tolist(),
         strict=True,
     ):
-        owner_number = bisect_right(starts, place) - 1
-        owner, row = candidates[owner_number], place - starts[owner_number]
-        image, text = owner.scores.image, owner.scores.text
-        best.append(
-            Ranked(
-                product_number=owner.product_numbers.item(row),
-                product_pattern=owner.pattern,
-                score=_bounded(score),
-                probability=probability,
-                is_match=is_match,
-                pattern=shared[owner_number],
-                image_score=None if image is None else _bounded(image.item(row)),
-                text_score=None if text is None else _bounded(text.item(row)),
-            )
+        yield Ranked(
+            product_number=number,
+            product_pattern=_PATTERNS[pattern],
+            score=score,
+            probability=probability,
+            is_match=is_match,
+            pattern=_PATTERNS[pattern & weighed],
+            image_score=None if image != image else image,
+            text_score=None if text != text else text,
         )
-    return Ranking(
-        best=tuple(best),
-        count=min(len(likely), query.match_count),
-        no_match_probability=judged.no_match_probability,
-    )
 
 
 def full_values(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDArray[np.int64]:
@@ -248,19 +316,30 @@ def full_values(candidates: Sequence[Candidates], limit: ValueLimit) -> npt.NDAr
     return full
 
 
-def _best_first(
-    totals: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Returns the places of N candidates, each product once, where its score is the best."""
-    order = np.lexsort((numbers, -totals))
-    if len(set(numbers.tolist())) == len(numbers):
+def _best_first(rows: _Rows) -> npt.NDArray[np.int64]:
+    """Returns the places of candidates by query, each product once, where its score is the best."""
+    order: npt.NDArray[np.int64] = np.lexsort(
+        (rows.product_numbers, -rows.totals, rows.query_numbers)
+    )
+    numbers, owners = rows.product_numbers[order], rows.query_numbers[order]
+    pairs = set(zip(owners.tolist(), numbers.tolist(), strict=True))
+    if len(pairs) == len(order):
         return order
-    _, firsts = np.unique(numbers[order], return_index=True)
+    _, firsts = np.unique(np.stack([owners, numbers]), axis=1, return_index=True)
     return order[np.sort(firsts)]
 
 
 def _value_keys(candidates: Sequence[Candidates]) -> npt.NDArray[np.int64]:
     return np.concatenate([each.value_keys for each in candidates if each.value_keys is not None])
+
+
+def _limited(
+    value_keys: npt.NDArray[np.int64], places: npt.NDArray[np.int64], limit: ValueLimit
+) -> npt.NDArray[np.int64]:
+    """Returns those of rising places at which no value comes more often than it may."""
+    keys = value_keys[places]
+    kept: npt.NDArray[np.int64] = places[(keys == 0) | (_count_before(keys) < limit.match_count)]
+    return kept
 
 
 def _count_before(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -272,16 +351,7 @@ def _count_before(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return before
 
 
-def _image_weights(
-    candidates: Sequence[Candidates], query: Query, order: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """Returns the weight of the photo in each score, in order; one for all where all are equal."""
-    shares = [query.weights.restricted_to(each.pattern).image for each in candidates]
-    if len(set(shares)) == 1:
-        return np.array(shares[:1])
-    return np.repeat(shares, [len(each.product_numbers) for each in candidates])[order]
-
-
-def _bounded(cosine: float) -> float:
-    """A cosine without what fp16 adds to it beyond 1."""
-    return min(1.0, max(-1.0, cosine))
+def _bounded(cosines: npt.NDArray[np.float32]) -> list[float]:
+    """Cosines without what fp16 adds to them beyond 1."""
+    bounded: list[float] = np.clip(cosines, -1, 1).tolist()
+    return bounded

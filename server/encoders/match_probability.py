@@ -14,22 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 _NUMBERS = ("steepness", "even_score", "sharpness", "rivalry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedCandidates:
-    """What the scores of N candidates say.
+    """What the scores of the N candidates of Q offers say.
 
     Attributes:
-        probabilities: (N,) probability that each is the same item as the offer, 0 to 1.
+        probabilities: (N,) probability that each is the same item as its offer, 0 to 1.
         is_match: (N,) whether it is one, at the precision asked for.
-        no_match_probability: Probability that the catalogue holds no match, 0 to 1.
+        no_match_probabilities: (Q,) probability that the catalogue holds no match, 0 to 1.
     """
 
     probabilities: Floats
     is_match: npt.NDArray[np.bool_]
-    no_match_probability: float
+    no_match_probabilities: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,39 +115,51 @@ class MatchProbability:
         )
 
     def judge(
-        self, scores: Floats, image_weights: Floats, *, match_prior: float, target_precision: float
+        self,
+        scores: Floats,
+        image_weights: Floats,
+        counts: Ints,
+        *,
+        match_priors: Floats,
+        target_precisions: Floats,
     ) -> JudgedCandidates:
-        """Judges the candidates of one offer.
+        """Judges the candidates of Q offers, of each beside its own alone.
 
         Args:
-            scores: (N,) scores, the best first.
-            image_weights: (N,) weight of the image in each, 0 to 1; (1,) where it is the same.
-            match_prior: Share of such offers that have a match, above 0 to 1.
-            target_precision: Share of the matches that are to be right, above 0 and below 1.
+            scores: (N,) scores, those of an offer one after the other, the best first.
+            image_weights: (N,) weight of the image in each, 0 to 1.
+            counts: (Q,) candidates of each offer.
+            match_priors: (Q,) share of such offers that have a match, above 0 to 1.
+            target_precisions: (Q,) share of the matches that are to be right, above 0 and below 1.
         """
-        if not len(scores):
-            nothing = np.zeros(0)
-            return JudgedCandidates(
-                probabilities=nothing, is_match=nothing > 0, no_match_probability=1.0
-            )
+        no_match_probabilities = np.ones(len(counts))
+        has_any = np.flatnonzero(counts)
+        counts = counts[has_any]
+        starts = np.cumsum(counts) - counts
+        is_listed = np.arange(len(scores)) - np.repeat(starts, counts) < self.list_length
         steepness, even_score, sharpness, rivalry = (
             np.interp(image_weights, self.image_weights, getattr(self, name)) for name in _NUMBERS
         )
         # Halves are fp16: equal ones may score a little above 1.
         distances = np.maximum(self.score_ceiling - scores, self.score_ceiling - 1)
         evidence = steepness * (np.log(self.score_ceiling - even_score) - np.log(distances))
-        held = _held(float(evidence[: self.list_length].max()), match_prior)
+        held = _held(_greatest(evidence, is_listed, starts), match_priors[has_any])
+        no_match_probabilities[has_any] = 1 - held
         leads = sharpness * (scores - even_score)
-        weights = np.exp(leads - leads[: self.list_length].max())
-        rivals = weights[: self.list_length].sum() - np.where(
-            np.arange(len(weights)) < self.list_length, weights, 0
-        )
-        probabilities = held * weights / np.maximum(weights + rivalry * rivals, 1e-300)
-        thresholds = self._thresholds(image_weights, match_prior, target_precision)
+        weights = np.exp(leads - np.repeat(_greatest(leads, is_listed, starts), counts))
+        listed = np.where(is_listed, weights, 0)
+        rivals = np.repeat(np.add.reduceat(listed, starts) if len(starts) else starts, counts)
+        certain = np.maximum(weights + rivalry * (rivals - listed), 1e-300)
+        probabilities = np.repeat(held, counts) * weights / certain
+        thresholds = np.empty(len(scores))
+        asked = np.stack([match_priors, target_precisions], axis=1)[has_any]
+        for prior, target in set(map(tuple, asked.tolist())):
+            is_own = np.repeat((asked == (prior, target)).all(axis=1), counts)
+            thresholds[is_own] = self._thresholds(image_weights[is_own], prior, target)
         return JudgedCandidates(
             probabilities=probabilities,
             is_match=probabilities >= thresholds,
-            no_match_probability=1 - held,
+            no_match_probabilities=no_match_probabilities,
         )
 
     def _thresholds(self, image_weights: Floats, match_prior: float, target: float) -> Floats:
@@ -164,9 +177,17 @@ class MatchProbability:
         return np.maximum(found, target) if target > self.targets[-1] else found
 
 
-def _held(evidence: float, match_prior: float) -> float:
+def _greatest(values: Floats, is_listed: npt.NDArray[np.bool_], starts: Ints) -> Floats:
+    """Returns the greatest listed value of each offer, by the place of its first."""
+    if not len(starts):
+        return np.empty(0)
+    greatest: Floats = np.maximum.reduceat(np.where(is_listed, values, -np.inf), starts)
+    return greatest
+
+
+def _held(evidence: Floats, match_priors: Floats) -> Floats:
     """Chance that the catalogue holds a match, from its log-odds at an even prior."""
-    if match_prior == 1:
-        return 1.0
-    log_odds = evidence + math.log(match_prior) - math.log1p(-match_prior)
-    return 1 / (1 + math.exp(-max(log_odds, -700.0)))
+    with np.errstate(divide="ignore"):  # with a prior of 1 it is certain
+        log_odds = evidence + np.log(match_priors) - np.log1p(-match_priors)
+    chances: Floats = 1 / (1 + np.exp(-np.maximum(log_odds, -700.0)))
+    return chances

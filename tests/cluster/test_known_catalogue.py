@@ -23,7 +23,9 @@ def test_answers_are_the_exact_best_and_far_from_all_others() -> None:
     for title, answer in known.answers.items():
         offer = OfferEmbedding(image=None, text=QUERIES[title])
         weights = Weights(image=0, text=1)
-        scores = score_products(offer, weights, known.vectors, Pattern.BOTH, CONTRACT).total
+        scores = score_products(
+            [(offer, weights)], np.zeros(2000, int), known.vectors, Pattern.BOTH, CONTRACT
+        ).total
         order = np.argsort(-scores, kind="stable")
         assert answer == tuple(ids[row] for row in order[:DEPTH])
         assert np.diff(scores[order[:DEPTH]]).max() < -0.0005

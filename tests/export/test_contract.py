@@ -117,5 +117,8 @@ def test_a_pattern_without_calibration_claims_no_match(
     read = EncoderContract.from_json(contract_to_json(contract)).match_probability
     assert read.image_weights == (0.0, 0.6, 1.0)
     scores, image_weights = np.array([0.99, 0.5]), np.array([1.0, 1.0])
-    judged = read.judge(scores, image_weights, match_prior=0.5, target_precision=0.5)
+    half = np.array([0.5])
+    judged = read.judge(
+        scores, image_weights, np.array([2]), match_priors=half, target_precisions=half
+    )
     assert judged.probabilities[0] > judged.probabilities[1] and not judged.is_match.any()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from twinshelf.server.catalogue.groups.neighbour_lists import Lists, Neighbours
 from twinshelf.server.catalogue.index.catalogue_index import PatternFound
 from twinshelf.server.encoders.contract import EncoderContract
-from twinshelf.server.encoders.embedding import DIGITS
+from twinshelf.server.encoders.embedding import DIGITS, widen
 from twinshelf.server.encoders.modalities import Pattern, Weights
 
 # Writes of new vectors wait for so many searches at most.
@@ -89,7 +89,7 @@ def _scores_from(
 ) -> Neighbours:
     scores: Neighbours = {}
     for part in parts:
-        totals = (part.found.vectors.astype(np.float32) @ query).round(DIGITS)
+        totals = (widen(part.found.vectors) @ query).round(DIGITS)
         is_near = totals >= threshold
         if part.found.is_further is not None:
             is_near &= ~part.found.is_further

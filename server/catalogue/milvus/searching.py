@@ -231,10 +231,11 @@ class _Search:
         self._settle()
         chosen = _newest(self.near, self.rejected)
         if query.value_limit is None:
-            return rank([self._score(near, None) for near in chosen], query)
+            (ranking,) = rank([self._score(near, None) for near in chosen], [query])
+            return ranking
         values = _Values(query.value_limit.field)
         candidates = [self._score(near, self._keys(values, near)) for near in chosen]
-        ranking = rank(candidates, query)
+        (ranking,) = rank(candidates, [query])
         for _ in range(_MORE_SEARCHES):
             full = values.texts(full_values(candidates, query.value_limit)) if candidates else []
             if ranking.count == query.match_count or not full:
@@ -252,18 +253,23 @@ class _Search:
             self._settle()
             chosen = _newest(self.near, self.rejected)
             candidates = [self._score(near, self._keys(values, near)) for near in chosen]
-            previous_count, ranking = ranking.count, rank(candidates, query)
+            previous_count, (ranking,) = ranking.count, rank(candidates, [query])
             if ranking.count == previous_count:
                 break
         return ranking
 
     def _score(self, near: Near, keys: npt.NDArray[np.int64] | None) -> Candidates:
         query = self.query
+        only = np.zeros(len(near.numbers), dtype=np.int64)
         scores = score_products(
-            query.embedding, query.weights, near.vectors, near.pattern, query.contract
+            [(query.embedding, query.weights)], only, near.vectors, near.pattern, query.contract
         )
         return Candidates(
-            product_numbers=near.numbers, scores=scores, pattern=near.pattern, value_keys=keys
+            query_numbers=only,
+            product_numbers=near.numbers,
+            scores=scores,
+            pattern=near.pattern,
+            value_keys=keys,
         )
 
     def _keys(self, values: _Values, near: Near) -> npt.NDArray[np.int64]:

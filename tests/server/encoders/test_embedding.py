@@ -14,11 +14,14 @@ from twinshelf.server.encoders.embedding import (
     query_vector,
     score_products,
     stored_vector,
+    widen,
 )
 from twinshelf.server.encoders.modalities import Pattern, Weights
 
 CONTRACT = make_contract(image_dim=24, text_dim=8, embedding_dim=32)
 PATTERNS = (Pattern.IMAGE, Pattern.TEXT, Pattern.BOTH)
+# A row that is scored against the only offer.
+ONLY = np.zeros(1, dtype=np.int64)
 
 
 def unit(rng: np.random.Generator, dimension: int) -> np.ndarray:
@@ -63,7 +66,7 @@ def test_inner_product_and_score_are_the_weighted_mean_of_cosines(
         assert products_of_vectors[i] == pytest.approx(dot, abs=2e-3)
         if not parts:
             continue
-        scores = score_products(offer, ours, stored[i : i + 1], product.pattern, CONTRACT)
+        scores = score_products([(offer, ours)], ONLY, stored[i : i + 1], product.pattern, CONTRACT)
         share = sum(weight for weight, _ in parts)
         assert scores.total[0] == pytest.approx(dot / share, abs=2e-3)
         assert (scores.image is None) == (offer.image is None or product.image is None)
@@ -75,7 +78,32 @@ def test_vectors_that_share_nothing_with_the_offer_are_refused() -> None:
     offer, product = random_embedding(rng, Pattern.IMAGE), random_embedding(rng, Pattern.TEXT)
     stored = stored_vector(product, CONTRACT)[np.newaxis]
     with pytest.raises(ValueError, match="image shares nothing with text"):
-        score_products(offer, Weights(image=1, text=0), stored, Pattern.TEXT, CONTRACT)
+        score_products([(offer, Weights(image=1, text=0))], ONLY, stored, Pattern.TEXT, CONTRACT)
+
+
+def test_offers_together_have_the_scores_of_each_alone() -> None:
+    rng = np.random.default_rng(0)
+    offers = [
+        (random_embedding(rng, Pattern.BOTH), Weights(image=w, text=1 - w)) for w in (0.3, 0.7)
+    ]
+    stored = np.stack(
+        [stored_vector(random_embedding(rng, Pattern.BOTH), CONTRACT) for _ in range(5)]
+    )
+    owners = np.array([1, 0, 0, 1, 1])
+    together = score_products(offers, owners, stored, Pattern.BOTH, CONTRACT)
+    for row, owner in enumerate(owners):
+        alone = score_products(
+            offers[owner : owner + 1], ONLY, stored[row : row + 1], Pattern.BOTH, CONTRACT
+        )
+        assert alone.total[0] == together.total[row]
+        assert together.image is not None and together.text is not None
+        assert (alone.image, alone.text) == (together.image[row], together.text[row])
+
+
+def test_every_finite_half_is_widened_to_the_same_number() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    assert widen(halves).tobytes() == halves.astype(np.float32).tobytes()
 
 
 def test_a_row_of_another_length_is_refused() -> None:

@@ -19,7 +19,7 @@ from tests.training.evaluation.drawn_products import DIM, draw_products, without
 from twinshelf.server.catalogue.ranking import Candidates, Query, Ranking, rank
 from twinshelf.server.encoders.contract import EncoderContract
 from twinshelf.server.encoders.embedding import OfferEmbedding, score_products
-from twinshelf.server.encoders.match_probability import MatchProbability
+from twinshelf.server.encoders.match_probability import JudgedCandidates, MatchProbability
 from twinshelf.server.encoders.modalities import Pattern, Weights
 from twinshelf.server.errors import EncoderContractError
 from twinshelf.training.evaluation.pattern_search import search_gallery
@@ -50,9 +50,32 @@ def service_ranking(
         wanted = gallery.presence == [pattern.has_image, pattern.has_text]
         rows = np.flatnonzero(wanted.all(axis=1))
         if shared := Pattern(pattern & query.weights.pattern):
-            scores = score_products(offer, query.weights, stored[rows], pattern, contract)
-            parts.append(Candidates(product_numbers=rows, scores=scores, pattern=shared))
-    return rank(parts, query)
+            only = np.zeros_like(rows)
+            offers = [(offer, query.weights)]
+            scores = score_products(offers, only, stored[rows], pattern, contract)
+            parts.append(
+                Candidates(query_numbers=only, product_numbers=rows, scores=scores, pattern=shared)
+            )
+    (ranking,) = rank(parts, [query])
+    return ranking
+
+
+def judge_alone(
+    served: MatchProbability,
+    scores: np.ndarray,
+    image_weights: np.ndarray,
+    *,
+    prior: float = 0.5,
+    target: float = 0.9,
+) -> JudgedCandidates:
+    """Judges the candidates of a single offer."""
+    return served.judge(
+        scores,
+        image_weights,
+        np.array([len(scores)]),
+        match_priors=np.array([prior]),
+        target_precisions=np.array([target]),
+    )
 
 
 @pytest.mark.slow
@@ -103,25 +126,20 @@ def test_equal_scores_give_equal_probabilities_and_decisions() -> None:
         expected = training.match_probabilities(lists, fitted.models, prior)
         thresholds = training.match_thresholds(fitted.models, lists.image_weights, prior, target)
         for row in range(len(lists)):
-            found = served.judge(
-                lists.scores[row],
-                lists.image_weights[row],
-                match_prior=prior,
-                target_precision=target,
+            found = judge_alone(
+                served, lists.scores[row], lists.image_weights[row], prior=prior, target=target
             )
             assert found.probabilities == pytest.approx(expected.matches[row], abs=1e-12)
-            assert found.no_match_probability == pytest.approx(expected.no_match[row], abs=1e-12)
+            assert found.no_match_probabilities == pytest.approx(expected.no_match[row], abs=1e-12)
             assert (found.is_match == (expected.matches[row] >= thresholds[row])).all()
 
 
 def test_what_lies_beyond_the_list_is_judged_beside_it() -> None:
     served = MatchProbability.from_values(MATCH_PROBABILITY | {"list_length": 2})
     scores, weights = np.array([0.9, 0.8, 0.7]), np.full(3, 0.5)
-    whole, cut = (
-        served.judge(scores[:n], weights[:n], match_prior=0.5, target_precision=0.9) for n in (3, 2)
-    )
+    whole, cut = (judge_alone(served, scores[:n], weights[:n]) for n in (3, 2))
     assert whole.probabilities[:2].tolist() == cut.probabilities.tolist()
-    assert whole.no_match_probability == cut.no_match_probability
+    assert whole.no_match_probabilities == cut.no_match_probabilities
     assert 0 < whole.probabilities[2] < whole.probabilities[1]
 
 
@@ -136,7 +154,7 @@ def test_without_a_threshold_not_even_what_is_certain_is_a_match() -> None:
     )
     values = training.MatchProbability(models=(model,), match_prior=0.5).to_values()
     served = MatchProbability.from_values(values)
-    found = served.judge(np.array([0.9]), np.array([0.5]), match_prior=1.0, target_precision=0.5)
+    found = judge_alone(served, np.array([0.9]), np.array([0.5]), prior=1.0, target=0.5)
     assert (found.probabilities.tolist(), found.is_match.tolist()) == ([1.0], [False])
 
 
