@@ -7,9 +7,10 @@ are done together take less time than one after the other. A lone search does no
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -19,68 +20,73 @@ _BATCH_LIMIT = 8
 
 
 class SearchQueue(Generic[Item, Result]):
-    """Gathers items and hands them to threads. Belongs to one event loop."""
+    """Gathers items of one event loop, and has threads of its own that take them.
+
+    A thread that is ready takes the next batch itself: the event loop, which has answers to hand
+    on, would let it wait.
+    """
 
     def __init__(
-        self,
-        process: Callable[[Sequence[Item]], Sequence[Result]],
-        executor: Executor,
-        thread_count: int,
+        self, process: Callable[[Sequence[Item]], Sequence[Result]], thread_count: int
     ) -> None:
-        """Takes what is done with the items, and where.
+        """Takes what is done with the items, and by how many threads.
 
         Args:
             process: Takes a batch and returns one result for each item; when it raises, the items
                 are given to it one by one.
-            executor: Its threads.
             thread_count: Batches that are under way at once, at most.
         """
         self._process = process
-        self._executor = executor
+        self._executor = ThreadPoolExecutor(thread_count, thread_name_prefix="catalogue-search")
         self._thread_count = thread_count
+        # Of what follows.
+        self._lock = threading.Lock()
         self._busy_count = 0
-        self._unanswered_count = 0
+        self._taken_count = 0
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
 
     async def submit(self, item: Item) -> Result:
         """Returns the result of an item, or raises the error with which it failed."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        self._unanswered_count += 1
-        self._start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        with self._lock:
+            self._waiting.append((item, future))
+            is_thread_free = self._busy_count < self._thread_count
+            self._busy_count += is_thread_free
+        if is_thread_free:
+            self._executor.submit(self._work, loop)
         return await future
 
-    async def drain(self) -> None:
-        """Waits until all that was submitted has its result."""
-        if self._waiting:
-            await asyncio.wait([future for _, future in self._waiting])
+    def close(self) -> None:
+        """Waits until all that was submitted is done, and ends the threads."""
+        self._executor.shutdown()
 
-    def _start(self) -> None:
-        while self._waiting and self._busy_count < self._thread_count:
-            share = -(-self._unanswered_count // self._thread_count)
-            count = min(share, _BATCH_LIMIT, len(self._waiting))
-            taken = [self._waiting.popleft() for _ in range(count)]
-            batch = [(item, future) for item, future in taken if not future.cancelled()]
-            self._unanswered_count -= count - len(batch)
-            if batch:
-                self._busy_count += 1
-                self._executor.submit(
-                    self._work, asyncio.get_running_loop(), *zip(*batch, strict=True)
-                )
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Processes batches in one of the threads, as long as something waits."""
+        batch = self._take()
+        while batch:
+            items, futures = zip(*batch, strict=True)
+            results: Sequence[Result | Exception]
+            try:
+                results = self._process(items)
+            except Exception:  # an item fails alone
+                results = [self._process_alone(item) for item in items]
+            loop.call_soon_threadsafe(_answer, futures, results)
+            batch = self._take(done_count=len(batch))
 
-    def _work(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        items: Sequence[Item],
-        futures: Sequence[asyncio.Future[Result]],
-    ) -> None:
-        """Processes a batch, in one of the threads."""
-        results: Sequence[Result | Exception]
-        try:
-            results = self._process(items)
-        except Exception:  # an item fails alone
-            results = [self._process_alone(item) for item in items]
-        loop.call_soon_threadsafe(self._answer, futures, results)
+    def _take(self, *, done_count: int = 0) -> list[tuple[Item, asyncio.Future[Result]]]:
+        """Takes a share of what waits; the thread is free where there is nothing."""
+        with self._lock:
+            self._taken_count -= done_count
+            share = -(-(self._taken_count + len(self._waiting)) // self._thread_count)
+            batch: list[tuple[Item, asyncio.Future[Result]]] = []
+            while self._waiting and len(batch) < min(share, _BATCH_LIMIT):
+                item, future = self._waiting.popleft()
+                if not future.cancelled():
+                    batch.append((item, future))
+            self._taken_count += len(batch)
+            self._busy_count -= not batch
+            return batch
 
     def _process_alone(self, item: Item) -> Result | Exception:
         try:
@@ -89,16 +95,15 @@ class SearchQueue(Generic[Item, Result]):
             return error
         return result
 
-    def _answer(
-        self, futures: Sequence[asyncio.Future[Result]], results: Sequence[Result | Exception]
-    ) -> None:
-        self._busy_count -= 1
-        self._unanswered_count -= len(futures)
-        self._start()
-        for future, result in zip(futures, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+
+def _answer(
+    futures: Sequence[asyncio.Future[Result]], results: Sequence[Result | Exception]
+) -> None:
+    """Hands results to those who still wait, in the event loop."""
+    for future, result in zip(futures, results, strict=True):
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

@@ -90,7 +90,6 @@ class SqliteCatalogue:
         self._executor = ThreadPoolExecutor(reader_count, thread_name_prefix="catalogue-reader")
         self._searches: SearchQueue[Search, HitPage] = SearchQueue(
             lambda searches: search_products(searches, self._store.reader),
-            self._executor,
             # More batches than cores would only be smaller ones.
             min(reader_count, os.cpu_count() or 1),
         )
@@ -143,7 +142,7 @@ class SqliteCatalogue:
         await asyncio.to_thread(self._upkeep.close)
         await asyncio.to_thread(self._writes.close)
         await self.encoders.close()
-        await self._searches.drain()
+        await asyncio.to_thread(self._searches.close)
         await asyncio.to_thread(self._executor.shutdown)
         self._store.close()
         self._lock_file.close()
