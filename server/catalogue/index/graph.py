@@ -85,7 +85,8 @@ class MappedGraph:
     def __init__(self, path: Path, dimension: int, config: IndexConfig) -> None:
         """Maps the file, which must be whole: what is torn would end the process."""
         self.path = path
-        self._slots: queue.SimpleQueue[Index] = queue.SimpleQueue()
+        # The one used last is taken first: the system knows the pages of that mapping.
+        self._slots: queue.LifoQueue[Index] = queue.LifoQueue()
         for _ in range(config.slot_count):
             slot = config.new_graph(dimension)
             slot.view(path)

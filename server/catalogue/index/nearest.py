@@ -58,6 +58,8 @@ class _Eligible:
         rows = rows[rows < len(self.vectors)]
         if self._mask is not None:
             return rows[self._mask[rows]]
+        if self.count == len(self.vectors):
+            return rows
         return rows[self._dead_since[rows] > self._now]
 
     def first_fetch_count(self, count: int) -> int:
