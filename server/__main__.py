@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("twinshelf.server")
 # Threads that search would keep the interpreter for 5 ms each, while calls wait to be read.
-SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.0005
 # Calls make many small objects and no rings of them: to look for rings every 700 takes a twentieth
 # of the time of a busy loop.
 _GARBAGE_THRESHOLD = 20_000
@@ -39,11 +39,7 @@ _MALLOC_SETTINGS = {-1: 256 * MIB, -2: 16 * MIB, -3: 32 * MIB}
 def main() -> int:
     """Serves until SIGTERM or SIGINT. Returns the exit status."""
     config = read_config(sys.argv[1:], os.environ)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.set_threshold(_GARBAGE_THRESHOLD)
-    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
-        for parameter, value in _MALLOC_SETTINGS.items():
-            set_option(parameter, value)
+    tune_process()
     configure_logging(config.log_level, config.log_format)
     try:
         uvloop.run(serve(config))
@@ -51,6 +47,15 @@ def main() -> int:
         logger.error("%s", error)
         return 1
     return 0
+
+
+def tune_process() -> None:
+    """Fits threads, garbage collection and memory of this process to many short calls."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.set_threshold(_GARBAGE_THRESHOLD)
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        for parameter, value in _MALLOC_SETTINGS.items():
+            set_option(parameter, value)
 
 
 async def serve(config: ServerConfig) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import uvloop
 
 from tests.benchmarks.end_to_end.offers import make_offers
 from tests.benchmarks.end_to_end.parts import time_parts
@@ -38,7 +39,7 @@ from tests.benchmarks.filtered_search import (
 )
 from tests.benchmarks.report import FOLDER, Report
 from tests.benchmarks.scale.cost_model import MACHINE_MEMORY_BYTES, Measured, check_model, plan
-from twinshelf.server.__main__ import SWITCH_INTERVAL_S
+from twinshelf.server.__main__ import tune_process
 from twinshelf.server.catalogue.index.graph import IndexConfig, MappedGraph
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
@@ -270,8 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--output", type=Path, default=FOLDER, help="folder of the JSON file")
     add("--open", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    tune_process()
     if options.open:
-        sys.stdout.write(json.dumps(asyncio.run(open_once(options.open))))
+        sys.stdout.write(json.dumps(uvloop.run(open_once(options.open))))
         return 0
     if len(options.sizes) < 3 or sorted(set(options.sizes)) != options.sizes:
         parser.error(f"--sizes must be three or more, rising, got {options.sizes}")
@@ -279,7 +281,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         version = newest_version(options.repository)
     except RepositoryError as error:
         parser.error(f"{error}; `make demo` leaves one")
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     report = Report(name="scale")
     report.say(str(report.machine))
     steps_ms = time_parts(options.repository, version, make_offers(ENCODED_COUNT))
@@ -290,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for size in options.sizes:
             folder = (options.folder or Path(own)) / str(size)
             products = make_products(np.random.default_rng(0), size)
-            measured.append(asyncio.run(measure(folder, products, options.queries)))
+            measured.append(uvloop.run(measure(folder, products, options.queries)))
     report.add("measured", list(map(asdict, measured)))
     misses = check_model(measured)
     report.add("what the smaller sizes tell of the largest, less what it is", [misses])
