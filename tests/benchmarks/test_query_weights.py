@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 
 def test_unit_halves_find_the_best_at_every_weight(tmp_path: Path) -> None:
     assert (
-        query_weights.main(["--products", "2000", "--queries", "5", "--output", str(tmp_path)]) == 0
+        query_weights.main(["--products", "2000", "--queries", "50", "--output", str(tmp_path)])
+        == 0
     )
     tables = json.loads((tmp_path / "query_weights.json").read_text())["tables"]
     (rows,) = tables.values()

@@ -15,6 +15,7 @@ from twinshelf.server.catalogue.index.graph import IndexConfig, MappedGraph
 from twinshelf.server.catalogue.index.graph_build import GraphPlan, build_graph
 from twinshelf.server.catalogue.index.snapshot_file import map_vectors
 from twinshelf.server.catalogue.ranking import LEAST_CANDIDATES
+from twinshelf.server.encoders.embedding import widen
 
 Floats = npt.NDArray[np.float32]
 CONFIG = IndexConfig()
@@ -231,6 +232,6 @@ def make_libraries() -> dict[str, Library]:
 def _best(
     vectors: npt.NDArray[np.float16], rows: npt.NDArray[np.int64], query: Floats, count: int
 ) -> npt.NDArray[np.int64]:
-    scores = vectors[rows].astype(np.float32) @ query
+    scores = widen(vectors[rows]) @ query
     best: npt.NDArray[np.int64] = rows[np.argsort(-scores)[:count]]
     return best
