@@ -36,6 +36,18 @@ def open_mlflow(folder: Path) -> MlflowClient:
     return MlflowClient(address)
 
 
+def mlflow_experiment(folder: Path) -> str:
+    """Returns the identifier of the experiment of all runs, which is made where there is none.
+
+    Raises:
+        OSError: If MLflow cannot be reached or refuses; names the address.
+    """
+    with _reached(folder) as client:
+        known = client.get_experiment_by_name(EXPERIMENT)
+        found: str = known.experiment_id if known else client.create_experiment(EXPERIMENT)
+        return found
+
+
 @contextmanager
 def mlflow_run(folder: Path) -> Iterator[tuple[MlflowClient, str]]:
     """Gives a client and the identifier of the folder's run, which mlflow_run_id.txt keeps.
@@ -45,18 +57,22 @@ def mlflow_run(folder: Path) -> Iterator[tuple[MlflowClient, str]]:
     Raises:
         OSError: If MLflow cannot be reached or refuses, in the body too; names the address.
     """
+    with _reached(folder) as client:
+        path = folder / RUN_ID
+        if not path.is_file():
+            run = client.create_run(mlflow_experiment(folder), run_name=folder.resolve().name)
+            write_atomically(path, f"{run.info.run_id}\n")
+        yield client, path.read_text(encoding="utf-8").strip()
+
+
+@contextmanager
+def _reached(folder: Path) -> Iterator[MlflowClient]:
+    """Gives a client; what MLflow says against what is done with it becomes an OSError."""
     address = mlflow_address(folder)  # before MLflow is imported, which reads the environment
     from mlflow.exceptions import MlflowException
 
     try:
-        client = open_mlflow(folder)
-        path = folder / RUN_ID
-        if not path.is_file():
-            known = client.get_experiment_by_name(EXPERIMENT)
-            experiment = known.experiment_id if known else client.create_experiment(EXPERIMENT)
-            run = client.create_run(experiment, run_name=folder.resolve().name)
-            write_atomically(path, f"{run.info.run_id}\n")
-        yield client, path.read_text(encoding="utf-8").strip()
+        yield open_mlflow(folder)
     except MlflowException as error:
         raise OSError(f"MLflow at {address} does not take the figures: {error}") from error
 

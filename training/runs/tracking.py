@@ -20,7 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from twinshelf.training.checkpoint import CONFIG
 from twinshelf.training.files import write_json
-from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_run
+from twinshelf.training.loop.mlflow_run import RUN_ID, mlflow_experiment, mlflow_run
 from twinshelf.training.loop.trainer import LOGS
 from twinshelf.training.runs.environment import ENVIRONMENT, read_environments, record_environment
 from twinshelf.training.runs.figures import flat_texts, flatten
@@ -63,6 +63,17 @@ class TrackedRun:
 
     folder: Path
     loggers: Sequence[str]
+
+
+@rank_zero_only
+def check_loggers(run: TrackedRun) -> None:
+    """Makes sure that figures will be taken, while nothing of an earlier run is touched yet.
+
+    Raises:
+        OSError: If MLflow cannot be reached or refuses.
+    """
+    if "mlflow" in run.loggers:
+        mlflow_experiment(run.folder)
 
 
 @rank_zero_only

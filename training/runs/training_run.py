@@ -56,7 +56,13 @@ from twinshelf.training.preprocessing.settings import PreprocessingSettings
 from twinshelf.training.preprocessing.texts import join_fields, normalise_text
 from twinshelf.training.preprocessing.tokens import TextTokenizer
 from twinshelf.training.retrieval.metrics import RankingScores
-from twinshelf.training.runs.tracking import Outcome, TrackedRun, begin_tracking, track_outcome
+from twinshelf.training.runs.tracking import (
+    Outcome,
+    TrackedRun,
+    begin_tracking,
+    check_loggers,
+    track_outcome,
+)
 
 METRICS = "metrics.json"
 # Enough to learn words and directions from, and few enough for memory, whatever the data's size.
@@ -96,6 +102,7 @@ def train(config: TrainConfig) -> TrainingSummary:
 
     Raises:
         FileNotFoundError: If prepared data, weights, or the run to resume are missing.
+        OSError: If MLflow cannot be reached or refuses.
         ValueError: If the model or a loss cannot be built, the data cannot be learnt from, or the
             run to resume is of another model. What cannot be begun leaves an earlier run as it was.
     """
@@ -118,11 +125,12 @@ def train(config: TrainConfig) -> TrainingSummary:
         gradient_clip=config.optimizer.gradient_clip,
         with_validation=bool(data.validation),
     )
+    tracked = TrackedRun(folder=folder, loggers=config.loop.loggers)
+    check_loggers(tracked)
     # Weights of an earlier training would pass for those of this one.
     if last is None and trainer.is_global_zero:
         remove(folder, (WEIGHTS, METRICS, BEST, LAST, *RESULTS))
     save_inputs(folder, config=config, tokenizer=tokenizer, architecture=architecture)
-    tracked = TrackedRun(folder=folder, loggers=config.loop.loggers)
     begin_tracking(tracked, is_resumed=last is not None)
     trainer.loggers = build_loggers(config.loop, folder)
     loaders = _feed(config, data, folder, first_epoch)

@@ -110,11 +110,20 @@ def test_a_resumed_run_draws_the_batches_of_the_epochs_that_follow(
             "the machine cannot train as `loop` says: No supported gpu backend",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
         ),
+        (("--loop.loggers=[mlflow]",), "MLflow at http://127.0.0.1:9 does not take the figures"),
     ],
 )
 def test_what_cannot_be_begun_leaves_an_earlier_run_as_it_was(
-    folder: Path, summary: TrainingSummary, tmp_path: Path, options: tuple[str, ...], reason: str
+    folder: Path,
+    summary: TrainingSummary,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Nobody listens on the port of `discard`.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     run = tmp_path / "run"
     shutil.copytree(folder / "run", run)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
@@ -157,7 +166,11 @@ def test_buckets_longer_than_a_pretrained_backbone_are_refused(folder: Path) -> 
         train(small_config(folder, f"--output={folder / 'x'}", f"--model.text.name={source}"))
 
 
-def test_figures_go_to_one_mlflow_run_when_asked(folder: Path) -> None:
+def test_figures_go_to_one_mlflow_run_when_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Lightning's logger sets it for the process; this takes it back for other tests.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     output = folder / "tracked"
     options = (f"--output={output}", "--loop.loggers=[mlflow]")
     train(small_config(folder, *options))
