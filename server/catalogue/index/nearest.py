@@ -45,7 +45,8 @@ class _Eligible:
         self.vectors = part.vectors
         self._dead_since, self._now = part.dead_since, now
         self._mask: npt.NDArray[np.bool_] | None = None
-        # The delta may have grown since its vectors were taken.
+        # The delta may have grown since its vectors were taken: the count alone tells too little.
+        self._has_dead = part.dead_count > 0
         self.count = min(part.living_count, len(self.vectors))
         if allowed is not None:
             total = len(self.vectors)
@@ -58,7 +59,7 @@ class _Eligible:
         rows = rows[rows < len(self.vectors)]
         if self._mask is not None:
             return rows[self._mask[rows]]
-        if self.count == len(self.vectors):
+        if not self._has_dead:
             return rows
         return rows[self._dead_since[rows] > self._now]
 

@@ -9,7 +9,8 @@ import pytest
 
 from twinshelf.server.catalogue.facets.facet_table import Facets, FacetTable
 from twinshelf.server.catalogue.index.graph import IndexConfig
-from twinshelf.server.catalogue.index.segment import Segment
+from twinshelf.server.catalogue.index.nearest import find_nearest
+from twinshelf.server.catalogue.index.segment import Delta, Segment
 from twinshelf.server.catalogue.index.vector_index import VectorIndex
 from twinshelf.server.catalogue.product_filter import PriceBetween
 from twinshelf.server.catalogue.product_record import (
@@ -113,6 +114,23 @@ def test_a_search_sees_what_lived_when_it_began() -> None:
     old, new = (index.search(query, 5, now)[0][0].vectors for now in (4, 5))
     assert len(old) == 2
     np.testing.assert_array_equal(new, rows[1:])
+
+
+def test_the_dead_stay_dead_though_as_many_are_added_as_a_search_begins() -> None:
+    class Growing(Delta):
+        """Learns of another vector just before it tells how many live."""
+
+        @property
+        def living_count(self) -> int:
+            self.add(table(rows[2:], first=3))
+            return super().living_count
+
+    rows = unit_rows(np.random.default_rng(3), 3)
+    delta = Growing(24, GRAPH)
+    delta.add(table(rows[:2]))
+    delta.dead_since[0], delta.dead_count = 1, 1
+    (found,) = find_nearest(delta, rows[:1].astype(np.float32), 5, now=1)
+    assert found.rows.tolist() == [1]
 
 
 def test_merging_keeps_what_lives_and_what_died_meanwhile_stays_dead() -> None:
