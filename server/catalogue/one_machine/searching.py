@@ -66,7 +66,9 @@ def search_products(searches: Sequence[Search], products: ProductReader) -> list
         # What may need further searches stays alone.
         own = None if query.value_limit is None else place
         patterns = query.embedding.pattern, query.weights.pattern
-        alike[search.index, patterns, query.candidate_count, query.condition, own].append(place)
+        wanted = query.candidate_count, search.facets, query.condition, own
+        # An encoder keeps its index when it is calibrated anew.
+        alike[search.index, id(query.contract), patterns, wanted].append(place)
     pages: dict[int, HitPage] = {}
     for places in alike.values():
         found = _search_alike([searches[place] for place in places], products)
@@ -99,7 +101,8 @@ def _reader(rankings: Sequence[Ranking], products: ProductReader, digest: str) -
     def read(block: Sequence[Ranked]) -> Mapping[int, StoredProduct]:
         """Returns the products of a block."""
         patterns = _patterns(block)
-        if patterns.keys() <= firsts.keys():
+        # As a product is replaced, one query may find it as it was and another as it is.
+        if patterns.items() <= firsts.items():
             return found
         return products.products_by_number(patterns, digest)
 
