@@ -54,7 +54,13 @@ class SearchQueue(Generic[Item, Result]):
             is_thread_free = self._busy_count < self._thread_count
             self._busy_count += is_thread_free
         if is_thread_free:
-            self._executor.submit(self._work, loop)
+            try:
+                self._executor.submit(self._work, loop)
+            except RuntimeError:  # the system has no thread left, or the queue was closed
+                future.cancel()
+                with self._lock:
+                    self._busy_count -= 1
+                raise
         return await future
 
     def close(self) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from unittest.mock import Mock
+
+import pytest
 
 from twinshelf.server.catalogue.one_machine.search_queue import SearchQueue
 
@@ -86,6 +89,20 @@ async def test_a_free_thread_takes_what_comes_after_a_pause() -> None:
     results = await submit_all(doubling, queue, (7,), thread_count=0)
     results[0].cancel()
     assert await queue.submit(4) == 8
+
+
+async def test_the_next_item_is_processed_after_a_thread_could_not_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doubling = Doubling()
+    doubling.gate.set()
+    queue = SearchQueue(doubling, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("no thread")))
+        with pytest.raises(RuntimeError, match="no thread"):
+            await queue.submit(1)
+    assert [await queue.submit(number) for number in (2, 3)] == [4, 6]
+    assert doubling.batches == [[2], [3]]
 
 
 async def test_closing_waits_for_all_that_was_submitted() -> None:
