@@ -233,7 +233,7 @@ def rank(candidates: Sequence[Candidates], queries: Sequence[Query]) -> list[Ran
     Args:
         candidates: Those of each pattern and part of the index; of a product that comes twice, by
             another photo or as it was being replaced, the best one is kept.
-        queries: What was looked for, by offers of one encoder and with the same modalities weighed.
+        queries: What was looked for, by offers of one contract, with the same modalities weighed.
 
     Returns:
         For each query the `match_count` best, without the `skip_count` first of them.
@@ -321,12 +321,9 @@ def _best_first(rows: _Rows) -> npt.NDArray[np.int64]:
     order: npt.NDArray[np.int64] = np.lexsort(
         (rows.product_numbers, -rows.totals, rows.query_numbers)
     )
-    numbers, owners = rows.product_numbers[order], rows.query_numbers[order]
-    pairs = set(zip(owners.tolist(), numbers.tolist(), strict=True))
-    if len(pairs) == len(order):
-        return order
-    _, firsts = np.unique(np.stack([owners, numbers]), axis=1, return_index=True)
-    return order[np.sort(firsts)]
+    pairs = rows.query_numbers * (rows.product_numbers.max(initial=0) + 1) + rows.product_numbers
+    _, firsts = np.unique(pairs[order], return_index=True)
+    return order if len(firsts) == len(order) else order[np.sort(firsts)]
 
 
 def _value_keys(candidates: Sequence[Candidates]) -> npt.NDArray[np.int64]:
