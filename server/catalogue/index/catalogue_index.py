@@ -144,7 +144,7 @@ class CatalogueIndex:
         now = self._now
         found: list[list[PatternFound]] = [[] for _ in queries]
         for indexed, index in self._indexes.items():
-            if indexed & pattern and len(index):
+            if indexed & pattern and not index.is_empty:
                 near = index.search(self._facing(queries, indexed), count, now, allowed)
                 for each, parts in zip(found, near, strict=True):
                     each += [PatternFound(pattern=indexed, found=part) for part in parts]

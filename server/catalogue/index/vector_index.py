@@ -52,6 +52,11 @@ class VectorIndex:
         """Counts the vectors that a search can return."""
         return sum(part.living_count for part in self._parts)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no search can find a vector, not even one that has just died."""
+        return not any(len(part.vectors) for part in self._parts)
+
     def add(self, table: VectorTable) -> None:
         """Adds vectors that were not added before.
 
@@ -107,7 +112,7 @@ class VectorIndex:
         """
         found: list[list[Found]] = [[] for _ in queries]
         for part in self._parts:
-            if part.living_count > 0:
+            if len(part.vectors):
                 nearest = find_nearest(part, queries, count, now, allowed)
                 for each, near in zip(found, nearest, strict=True):
                     if len(near.rows):
@@ -118,7 +123,7 @@ class VectorIndex:
         """Does for a query (D,) what `search` does, by looking at every vector."""
         found = []
         for part in self._parts:
-            if part.living_count > 0:
+            if len(part.vectors):
                 vectors, dead_since = part.vectors, part.dead_since
                 living = np.flatnonzero(dead_since[: len(vectors)] > now)
                 rows = search_exactly(vectors, query, count, living)

@@ -116,6 +116,18 @@ def test_a_search_sees_what_lived_when_it_began() -> None:
     np.testing.assert_array_equal(new, rows[1:])
 
 
+@BOTH_WAYS
+def test_a_search_sees_the_last_vector_that_lived_when_it_began(config: IndexConfig) -> None:
+    rows = unit_rows(np.random.default_rng(3), 1)
+    index = VectorIndex(24, config)
+    index.add(table(rows))
+    index.retire(keys([1]), change=5)
+    assert (len(index), index.is_empty) == (0, False)
+    assert (best(index, rows[0], 5, now=4), best(index, rows[0], 5, now=5)) == ([1], [])
+    (found,) = index.search_exactly(rows[0].astype(np.float32), 5, now=4)
+    assert found.product_numbers.tolist() == [1]
+
+
 def test_the_dead_stay_dead_though_as_many_are_added_as_a_search_begins() -> None:
     class Growing(Delta):
         """Learns of another vector just before it tells how many live."""
