@@ -17,7 +17,9 @@ _WORDS = {
     "price": pattern(
         "price|preis|prix|precio|preco|prezzo|prijs|цена|cena|cijena|价|價|価格|単価|가격"
         "|ціна|fiyat|hinta|단가|소매가|egysegar|kereskedelmiar|मूल्य$|^dongia|^(?:sell(?:ing)?|sales?)rate|pris(?:$|eks|exk|exc|ink|m.?moms)|^pret(?!t)|^tarif(?:promo|reg|base|public|vente|ttc)|^ver[dð](?:$|med|an)|^p[uv](?:ht|ttc)|^(?:std)?vk|vk$|^pvp|eladasiar"
-        "|^τιμη|τιμη$|^السعر|^قیمت|^harga|^gia(?:ban|ca|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
+        "|(?:muugi|jae|tava|soodus)hind|kaina$|^kaina|(?:ut)?soluver[dð]|^preu(?:de)?(?:venda|public|final)|kiskerar$"
+        "|^cmimi|^hind(?:koos|ilma|km)|^ar(?:afaval|afanelkul|brutto|netto)|^税[込抜]"
+        "|^τιμη|τιμη$|^السعر|^قیمت|^harga|^gia(?:ban|baogom|ca|chua|co|goc|khuyen|le|nhap|niem|si|von)|^ราคา|^سعر|^מחיר"
     ),
     "description": pattern(
         "descri[pbzce]|deskrip|^opis|leiras|^mota|(?:preview|detail)text|คาอธบาย|^desc(?:de|en|es|fr|it|nl|pl|pt|ru)$|beschreib|beschrijv|описан|popis|kuvaus|аннотац|опис|aciklama|説明|설명|描述|详情|詳情|beskriv|omschrijv"
@@ -44,7 +46,7 @@ _OTHER_PRICE_WORDS = (
     "|history|(?<!pre)code|url|link|min|max|from|until|valid|rule|pricelist|preislist|listing|list(?:id|name|no|nr)|group|grupp|tier|base|grund|per(?!bottle|piece|item|pack)|job"
     "|групп|бренд|производ|цвет|размер|склад|поставщ|продав|(?<!за)единиц|валют"
     "|original|^core|deposit|pfand|shipping|delivery|versand|wholesale|level|change|percent|pct|cents?$|micros$|minor$"
-    "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|tax$|kurz|(?<!title)(?<!titel)short|name2|label|dealer|condition|status"
+    "|ident|leng|weight|gewicht|height|width|depth|rating|count|qty|quantity|discount|(?<!incl)(?<!including)(?<!excl)(?<!excluding)(?<!inc)(?<!ex)(?<!pre)(?<!before)(?<!after)(?<!with)(?<!without)tax$|kurz|(?<!title)(?<!titel)short|name2|label|dealer|condition|status"
     "|^rrp|^msrp|^uvp|^srp|^mrp|^rank|rank(?:ing)?$|ranktitle"
 )
 _OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин|libellecourt")

@@ -28,7 +28,9 @@ _NET = pattern(
     "|(?:without|before|plus)(?:tax|vat|gst)|ohne|zzgl|^ht|ht$|horst(?:axe|va)"
     "|(?:sin|s|senza|sem)(?:iva|imp)|iva(?:esclus|exclu|nao)|bez(?:vat|dph|pdv|podatk)|безндс|безпдв"
     "|(?:eks|uten|uden|utan)(?:mva|moms)|alv0|ilmanalv|alvton|veroton|kdvharic|kdvsiz|faratva"
-    "|税抜|税別|不含税|未税|未稅|부가세별도"
+    "|税抜|税別|不含税|未税|未稅|부가세(?:별도|제외)|pretax|htva|bepvm|bezpvn|kmta|ilmakm|brezddv|безддс|безддв|patvsh"
+    "|anvsk|χωριςφπα|(?:chua|khong)(?:baogom|gom|co)?(?:vat|thue)|(?:ללא|לפני)מעמ|(?:بدون|قبل)(?:ال)?ضريب|بدونمالیات"
+    "|sebelum(?:ppn|pajak)|afanelkul"
 )
 _GROSS = pattern(
     "ivat[oa]|ttc|inkl|incl|brutto|gross|(?:con|c)(?:iva|imp)|with(?:vat|tax)|dahil|税込|[sz]dph|zpodatk|cutva|сндс|зпдв"
@@ -44,6 +46,8 @@ _OLD = pattern(
     "|стар|прежн|до(?:скидки|знижки)|без(?:учета)?скидки|беззнижки|ррц|рекоменд|eredeti|regi|vech"
     "|通常価格|定価|参考価格|希望小売|原价|原價|市场价|市場價|吊牌价|划线价|정상가|정가|소비자가|할인전"
     "|harga(?:normal|coret|asli)|gia(?:goc|niemyet)|ราคา(?:ปกต|เตม)|السعرالقديم|سعرقبل"
+    # What others ask, and what several pieces cost together.
+    "|(?<!every)(?<!everyday)(?:low|high)(?:est)?price|competitor|(?:carton|case|pallet)price|per(?:carton|case|pack|pallet)$"
 )
 # What the shop pays itself, or another shop.
 _COST = pattern(
@@ -51,7 +55,9 @@ _COST = pattern(
     "|ekpreis|handler|haendler|achat|revient|compra|acquisto|custo|inkoop|zakup|hurt|nakup|velkoobch"
     "|inkop|indkob|innkjop|innpris|kostpri|(?:prezzo|preco)forn|engros|ostohinta|tukku|alisfiyat|maliyet|toptan|закуп|себест|опт"
     "|дилер|собіварт|гурт|beszerz|achizit|nabav|αγορασ|仕入|原価|卸|成本|进价|進價|进货价|進貨價|批发|批發|出厂|出廠|采购|매입|도매|공급가"
-    "|harga(?:beli|modal|grosir)|gia(?:nhap|von|si)|ราคา(?:ทุน|ซอ|ส่ง)|سعر(?:التكلفة|الشراء|الجملة)|מחירעלות"
+    "|harga(?:beli|modal|grosir|kos)|gia(?:nhap|von|si)|ราคา(?:ทุน|ซอ|ส่ง)|سعر(?:التكلفة|الشراء|الجملة)|מחירעלות"
+    "|קניי?ה|סיטונ|едро|доставнацена|велепрода[јж]|големопродаж|набавн|veleprodaj|savikaina|pirkimo|iepirkum"
+    "|ostuhind|hulgihind|innkaup|(?<!वि)क्रय|خرید|عمده|prix(?:de)?gros|prixach|ingrosso|atacado|angro|nagyker"
 )
 COST = 3
 _TAX_AT_END = pattern(

@@ -285,6 +285,6 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         mpc_s_pdv_om reserve_price
         map uprc
         цены
-        mrp msrp rrp_price msrp_price now gross brutto"""
+        mrp msrp rrp_price msrp_price now gross brutto srp rsp"""
     ),
 }

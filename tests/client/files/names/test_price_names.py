@@ -39,6 +39,23 @@ from twinshelf.client.files.names.price_names import distance_from_paid
         "Λιανική Τιμή,Χονδρική Τιμή", "Minorista,Mayorista", "السعر,سعر الجملة",
         "Cena (z podatkiem),Cena (bez podatku)",
         "ราคาขายปลีก,ราคาทุน", "سعر البيع بالتجزئة,سعر التكلفة",
+        # What the shop pays, in more languages; "विक्रय" is a sale, "क्रय" a purchase.
+        "מחיר לצרכן,מחיר קניה", "Цена на дребно,Цена на едро", "Цена,Доставна цена",
+        "Малопродажна цена,Набавна цена", "Maloprodajna cena,Veleprodajna cena",
+        "Pardavimo kaina,Savikaina", "Pārdošanas cena,Iepirkuma cena", "Müügihind,Ostuhind",
+        "Söluverð,Innkaupsverð", "Harga Jual,Harga Kos", "विक्रय मूल्य,क्रय मूल्य",
+        "قیمت فروش,قیمت خرید", "Prix de détail,Prix de gros", "AR_PrixVen,AR_PrixAch",
+        "Prezzo al dettaglio,Prezzo ingrosso", "Preço varejo,Preço atacado",
+        "Kisker ár,Nagyker ár", "Preț vânzare,Preț angro", "SRP,Unit Cost", "RSP,Cost Price",
+        # What others ask, and what several pieces cost.
+        "TCG Marketplace Price,TCG Low Price", "Price,Lowest Price", "Price each,Case price",
+        # Without the tax, in more languages.
+        "Kaina su PVM,Kaina be PVM", "Cena ar PVN,Cena bez PVN", "Hind koos km,Hind ilma km",
+        "Cena z DDV,Cena brez DDV", "Цена с ДДС,Цена без ДДС", "Çmimi me TVSH,Çmimi pa TVSH",
+        "Verð með vsk,Verð án vsk", "Τιμή με ΦΠΑ,Τιμή χωρίς ΦΠΑ", "Giá có VAT,Giá chưa VAT",
+        'מחיר כולל מע"מ,מחיר ללא מע"מ', "السعر شامل الضريبة,السعر بدون الضريبة",
+        "Harga termasuk PPN,Harga sebelum PPN", "Prix TVAC,Prix HTVA", "Ár áfával,Ár áfa nélkül",
+        "Price after tax,Price before tax", "부가세 포함 단가,부가세 제외 단가", "税込,税抜",
     ],
 )  # fmt: skip
 def test_the_price_to_be_paid_comes_before_others_in_either_order(prices: str) -> None:
