@@ -41,6 +41,7 @@ from twinshelf.client.files.values.column_fitness import (
     LOOKS,
     WORDS_OF_TITLE,
     Values,
+    are_amounts,
     are_kinds,
     begins_with,
     is_identifier,
@@ -341,6 +342,9 @@ class _ColumnMap:
             texts = texts_in(values)
             is_sure = name not in others and not is_called_product(name)
             is_fit = is_sure or all(map(is_identifier, texts))
+            is_first = name == self._table.columns[0]
+            if is_called_product(name) and not is_first and are_amounts(values):  # "Inventory"
+                continue
             if is_fit and len(set(texts)) == len(texts) > len(values) / 2:
                 rest = {field: names for field, names in columns.items() if name not in names}
                 return {"product_id": (name,), **rest}

@@ -18,7 +18,13 @@ from twinshelf.client.files.names.column_names import (
 from twinshelf.client.files.names.columns import FIELDS, Columns
 from twinshelf.client.files.names.price_names import distance_from_paid
 from twinshelf.client.files.values.cell_values import text_of
-from twinshelf.client.files.values.column_fitness import FITNESS, Values, begins_with, share_of
+from twinshelf.client.files.values.column_fitness import (
+    FITNESS,
+    Values,
+    are_amounts,
+    begins_with,
+    share_of,
+)
 from twinshelf.client.files.values.photos import looks_like_photo
 
 
@@ -45,6 +51,7 @@ def guess_columns(table: Table) -> Columns:
             for name, values in cells.items()
             if field not in ("title", "price") or not names_something_else(name)
             if field not in ("product_id", "price") or not is_quantity(name)
+            if field != "product_id" or _may_be_number(table, name, values)
             if field != "price" or not (is_product_number(name) or is_identifier_name(name))
         }
         best = max(scores, key=lambda name: scores[name], default="")
@@ -58,6 +65,11 @@ def guess_columns(table: Table) -> Columns:
             guessed[field] = (best,)
             cells = {n: v for n, v in cells.items() if best not in (n, n.partition(".")[0])}
     return named | guessed
+
+
+def _may_be_number(table: Table, name: str, values: Values) -> bool:
+    """Whether numbers may be those of products: in the first column, or under a number as name."""
+    return name == table.columns[0] or name.isdecimal() or not are_amounts(values)
 
 
 def header_is_data(table: Table) -> bool:

@@ -24,6 +24,8 @@ WORDS_OF_TITLE = 2
 _CURRENCY = re.compile(
     r"[$€£¥₽₹₩₺₴₫₪฿]|zł|تومان|ریال|ريال|درهم|دينار|جنيه|\b(?:USD|EUR|GBP|RUB|PLN|IDR|INR|CHF)\b|^[0-9]+[.,][0-9]{1,2}$"
 )
+_AMOUNT = re.compile(r"(?:0|[1-9]\d*)(?:[.,]\d+)?")
+_FEW_NUMBERS, _SHORTEST_NUMBER, _YEARS = 2, 5, (1900, 2100)
 # Without "km", which are marks in Bosnia.
 _MEASURE = re.compile(
     r"\d\s?(?:[mc]?m|[mk]?g|[mcd]?l|oz|lbs?|[kmgt]b|k?wh?|v|[mgk]?hz|mah|inch|zoll)\W*$",
@@ -82,6 +84,24 @@ def is_identifier(text: str) -> bool:
     if len(text) > _LONGEST_IDENTIFIER or any(letter.isspace() for letter in text):
         return False
     return _CURRENCY.search(text) is None and any(letter.isdigit() for letter in text)
+
+
+def are_amounts(values: Values) -> bool:
+    """Whether numbers may count or measure, though each is another: 12, 7, 135; or are years.
+
+    Those of products are as long as one another, have letters or zeros in front, or go up.
+    """
+    texts = texts_in(values)
+    if all(text.endswith("%") or _MEASURE.search(text) for text in texts):
+        return True
+    if not all(map(_AMOUNT.fullmatch, texts)):
+        return False
+    numbers = [float(text.replace(",", ".")) for text in texts]
+    goes_up = len(numbers) > _FEW_NUMBERS and numbers == sorted(numbers)
+    if all(_YEARS[0] <= number < _YEARS[1] for number in numbers):
+        return len(numbers) <= _FEW_NUMBERS or not goes_up
+    is_long = len({*map(len, texts)}) == 1 and len(texts[0]) >= _SHORTEST_NUMBER
+    return not (goes_up or is_long)
 
 
 def _price_fitness(values: Values) -> float:

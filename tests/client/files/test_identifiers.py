@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.client.files.tables import read, write
+from twinshelf.client.files.column_proposal import guess_columns
+from twinshelf.client.files.forms.table import open_table
 from twinshelf.client.files.product_rows import ReadOptions
 from twinshelf.client.files.rows import ProductFileError
 
@@ -42,6 +44,34 @@ def test_a_column_named_like_a_products_number_is_the_identifier(tmp_path: Path,
 def test_a_number_of_something_else_is_no_identifier(tmp_path: Path, name: str) -> None:
     table = write(tmp_path, f"{name};name\n11;Blue mug\n12;Red mug\n")
     assert [product.product_id for product in read(table)[0]] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("Inventory", "12 7 135"), ("Set", "2 6"), ("Vintage", "2015 2018"), ("Tax", "5% 0%"),
+     ("Voorraad", "3 48"), ("Peso", "1.25 0.4"), ("Leistung", "500W 1200W"),
+     ("Pages", "320 96 1010")],
+)  # fmt: skip
+def test_what_counts_or_measures_is_no_identifier(tmp_path: Path, name: str, cells: str) -> None:
+    rows = [
+        f"{word} wine of the valley,{cell}"
+        for word, cell in zip("abc", cells.split(), strict=False)
+    ]
+    table = write(tmp_path, "\n".join([f"Name,{name}", *rows]))
+    assert [product.product_id for product in read(table)[0]] == [*"123"][: len(rows)]
+    assert "product_id" not in guess_columns(open_table(table))
+
+
+def test_numbers_in_the_first_column_or_in_order_may_be_identifiers(tmp_path: Path) -> None:
+    first = write(tmp_path, "Item,Description\n100,Washer M8\n7,Washer M10\n")
+    assert [product.product_id for product in read(first)[0]] == ["100", "7"]
+    for cells in ("A12 A7 A135", "7 12 135", "10012 10007 10135", "007 012 003"):
+        rows = [
+            f"{word} wine of the valley,{cell}"
+            for word, cell in zip("abc", cells.split(), strict=False)
+        ]
+        table = open_table(write(tmp_path, "\n".join(["Name,x", *rows])))
+        assert guess_columns(table)["product_id"] == ("x",), cells
 
 
 def test_a_number_of_the_trade_with_holes_gives_way_to_another_identifier(tmp_path: Path) -> None:
