@@ -45,6 +45,8 @@ _USUAL_OLD = "cp1252"
 _PRIOR_OF_FEW = {"cp1252": 1.25, "cp1257": 1.25, "mac-cyrillic": 0.7}
 # Turkish has its letters where cp1252 has these of Iceland, which has the others besides.
 _TURKISH_OR_ICELANDIC, _ICELANDIC = frozenset("ðýþÐÝÞ"), frozenset("áíóúæÁÍÓÚÆ")
+# Beside those of Turkish alone no word has others than Turkish has: Czech "bílý" is no "bílı".
+_TURKISH_ALONE, _TURKISH = frozenset("ıİğĞ"), frozenset("ıİğĞşŞçÇöÖüÜâÂîÎûÛéÉ")
 # Its signs, which English texts hold besides ASCII, those that no word begins with, and those of
 # numbers alone.
 _SIGNS_OF_TEXTS, _SIGNS_AT_ENDS, _SIGNS_OF_NUMBERS = "’‘“”–—•°×€", "…™®©²", "£½¼¾"
@@ -73,6 +75,7 @@ _WIDER = {
 _DECLARED_WITHIN_BYTES = 4096
 # How the first bytes of Latin letters and of quotes look in cp1252.
 _READ_WRONGLY = ("Ã", "Â", "â€")
+_LAST_ASCII = "\x7f"
 # Bytes that a text in UTF-8 cannot hold become these lone surrogates and are mended cell by cell.
 _FIRST_BROKEN, _LAST_BROKEN = "\udc80", "\udcff"
 
@@ -359,6 +362,10 @@ def _share_in_place(text: str) -> float:
         lone = _LONE_LETTER.findall(text)
         if any(unicodedata.name(each, "").startswith(_ALPHABETS) for each in lone):
             in_place += [False] * len(in_place)
+    if not _TURKISH_ALONE.isdisjoint(text):
+        in_place += [
+            False for each in text if each > _LAST_ASCII and each.isalpha() and each not in _TURKISH
+        ]
     return sum(in_place) / max(1, len(in_place))
 
 
