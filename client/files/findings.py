@@ -22,6 +22,7 @@ Kind = Literal[
     "sheet",
     "table",
     "beside",
+    "right",
     "picture",
     "formula",
     "error",
@@ -51,6 +52,10 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     "sheet": ("sheet", "not read, as hidden or of another header{first} {example}"),
     "table": ("table", "not read, as of another header{first} {example}"),
     "beside": ("table", "beside the photos not read{first} {example}; give it by its name"),
+    "right": (
+        "table",
+        "to the right of another not read{first} {example}; put its rows below the others",
+    ),
     "picture": (
         "picture",
         "on the sheets not read{first} {example}; a column has to name the photos",

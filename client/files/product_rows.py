@@ -17,6 +17,8 @@ from pathlib import Path
 
 from twinshelf.client.files.column_guess import map_table
 from twinshelf.client.files.findings import Findings, Kind
+from twinshelf.client.files.first_rows import first_cells
+from twinshelf.client.files.forms.header import columns_beside
 from twinshelf.client.files.forms.table import Table, open_table
 from twinshelf.client.files.forms.text_encoding import mended
 from twinshelf.client.files.names.column_names import is_trade_number
@@ -181,6 +183,9 @@ class ProductFiles:
             seen.close()
 
     def _add_unread(self, table: Table) -> None:
+        right = columns_beside(table.columns)
+        if right and any(map(text_of, first_cells(table)[right[0]])):
+            self.findings.add("right", ", ".join(right))
         unread: dict[Kind, tuple[str, ...]] = {
             "sheet": table.other_sheets,
             "table": table.other_tables,

@@ -36,6 +36,21 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(unique)
 
 
+def columns_beside(header: Sequence[str]) -> tuple[str, ...]:
+    """Returns the columns of a second table to the right of the first: "Code 2", "Name 2".
+
+    It has all columns of the first; where only some are twice, two tables were joined.
+
+    Args:
+        header: Names of the columns, told apart.
+    """
+    again = [name for name in header if name.endswith(" 2") and name[:-2] in header]
+    first = header[: header.index(again[0])] if again else ()
+    named = {name for place, name in enumerate(first, start=1) if name != str(place)}
+    is_whole = count_named([*named]) > 1 and {name[:-2] for name in again} == named
+    return tuple(again) if is_whole else ()
+
+
 def count_preamble(rows: Sequence[Sequence[str]]) -> int:
     """Counts the rows before the header, such as a report's name: of one cell in a wider table.
 

@@ -21,6 +21,7 @@ from twinshelf.client.files.names.price_names import (
     distance_from_paid,
     is_gross,
     without_tax,
+    year_of,
 )
 from twinshelf.client.files.names.usual_names import LATE_NAMES, USUAL_NAMES
 from twinshelf.client.files.rows import ProductFileError
@@ -271,7 +272,7 @@ def _usual_columns(
         return tuple(large or found[:1])
     usual = names[field]
     if field in ("price", "category"):  # by number: "VK 1", "Category 1"
-        for name in [*by_name]:
+        for name in sorted(by_name, key=lambda name: -year_of(name)):
             by_name.setdefault(name.rstrip("0123456789"), by_name[name])
     # What product-id-type tells of is a number of Amazon's or the trade, and not the seller's own.
     if field == "product_id" and not _BESIDE_NUMBER.isdisjoint(by_name):
@@ -330,7 +331,7 @@ def _best_by_word(named: Sequence[str], field: str, known: tuple[str, ...]) -> t
     if field == "price":
         best = min(
             named,
-            key=lambda name: (distance_from_paid(name), not is_gross(name), len(name)),
+            key=lambda n: (distance_from_paid(n), not is_gross(n), -year_of(n), len(n)),
             default="",
         )
         is_best = best and (not known or distance_from_paid(best) < distance_from_paid(known[0]))

@@ -8,7 +8,7 @@ from twinshelf.client.files.names.plain_name import pattern, plain_name
 
 # All in the plain form of names: without accents, blanks and signs.
 _SALE = pattern(
-    "(?:(?<!whole)sale|special|offer|promo|promotion|promotional|discount|discounted|deal|clearance|reduced"
+    "(?:(?<!whole)sale|(?<!trans)action|special|offer|promo|promotion|promotional|discount|discounted|deal|clearance|reduced"
     "|campaign)(?:selling|sales?|retail|unit)?price(?:u|eur|usd|gbp)?$|(?:after|with)discount"
     "|^price(?:discounted|reduced|sale|special|promo(?:tion(?:al)?)?)$"
     "|salepreis|aktionspreis|angebotspreis|sonderpreis|reduzierterpreis"
@@ -64,8 +64,9 @@ _TAX_AT_END = pattern(
     "(?:inc|incl|inkl|including|inklusive|ex|exc|excl|exkl|excluding|zzgl|con|sin|avec|sans)"
     "(?:gst|vat|mwst|ust|tax|tva|iva|btw|moms|mva)$"
 )
+_YEAR_AT_END = re.compile(r"(?<!\d)((?:19|20)\d\d)\W*$")
 _HUNDREDTHS = re.compile(
-    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount|price_?u)\W*$",
+    r"(?:(?<!per)cents?|pence|centimes|minor(?:[\s_]?units?)?|unit_amount|price_money(?:\.amount)?|price_?u)\W*$",
     re.IGNORECASE,
 )
 
@@ -106,6 +107,12 @@ def distance_from_paid(column: str) -> int:
     if _COST.search(name):
         return COST
     return 2 if _OLD.search(name) and not is_sale(column) else int(is_net(column))
+
+
+def year_of(column: str) -> int:
+    """The year at the end of a column's name, such as "Preis 2025"; else 0."""
+    found = _YEAR_AT_END.search(column)
+    return int(found[1]) if found else 0
 
 
 def price_divisor(column: str) -> int:

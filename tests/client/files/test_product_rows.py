@@ -60,7 +60,9 @@ def test_prices_that_cannot_be_read_are_left_empty_and_counted(tmp_path: Path) -
     assert findings == ["5 prices could not be read, such as 'N/A': left empty"]
 
 
-@pytest.mark.parametrize("name", ["price_cents", "Price (cents)", "priceInCents", "price in pence"])
+@pytest.mark.parametrize(
+    "name", ["price_cents", "Price (cents)", "priceInCents", "price in pence", "price_money.amount"]
+)
 def test_prices_in_cents_are_in_whole_units(tmp_path: Path, name: str) -> None:
     table = write(tmp_path, f"title;{name}\nmug;1250\ncup;12.50\nbowl;\nmat;0\n")
     assert [product.price for product in read(table)[0]] == [12.5, 12.5, None, 0]

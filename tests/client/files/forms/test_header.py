@@ -99,3 +99,16 @@ def test_a_table_of_r_is_parted_by_blanks(tmp_path: Path) -> None:
     found = [(row.product_id, row.title, row.price) for row in rows]
     assert found == [("a1", "Blue mug", 5), ("a2", "Red pan", None)] and not bad
     assert open_table(path).form.endswith("cells between blanks")
+
+
+def test_a_second_table_to_the_right_is_said_not_to_be_read(tmp_path: Path) -> None:
+    beside = "Code;Name;Price;;Code;Name;Price\nA1;Mug;12,00;;B1;Pan;15,00\n"
+    (row,), bad, found = read(write(tmp_path, beside))
+    assert (row.product_id, row.title, row.price) == ("A1", "Mug", 12.0) and not bad
+    assert found == [
+        "1 table to the right of another not read: Code 2, Name 2, Price 2; put its rows below the "
+        "others"
+    ]
+    # Empty, or two tables that were joined.
+    for other in (beside.replace("B1;Pan;15,00", ";;"), "id,name,price,id,name\n1,Mug,3,7,Cups\n"):
+        assert read(write(tmp_path, other))[2] == []

@@ -49,6 +49,7 @@ from twinshelf.client.files.names.price_names import distance_from_paid
         "Kisker ár,Nagyker ár", "Preț vânzare,Preț angro", "SRP,Unit Cost", "RSP,Cost Price",
         # What others ask, and what several pieces cost.
         "TCG Marketplace Price,TCG Low Price", "Price,Lowest Price", "Price each,Case price",
+        "price 2025,price 2024,price 2023", "Katalog Preis 2025,Katalog Preis 2024",
         # Without the tax, in more languages.
         "Kaina su PVM,Kaina be PVM", "Cena ar PVN,Cena bez PVN", "Hind koos km,Hind ilma km",
         "Cena z DDV,Cena brez DDV", "Цена с ДДС,Цена без ДДС", "Çmimi me TVSH,Çmimi pa TVSH",
@@ -72,7 +73,8 @@ def test_the_price_to_be_paid_comes_before_others_in_either_order(prices: str) -
      "Tarif promo,Tarif régulier", "Prezzo in offerta,Prezzo di listino",
      "DiscountedSellingPrice,SellingPrice", "السعر المخفض,سعر المنتج",
      "Harga Diskon,Harga Normal", "Giá khuyến mãi,Giá gốc", "ราคาพิเศษ,ราคาปกติ",
-     "price_discounted_eur,price_regular_eur", "price_special,price", "price_sale,price_full"],
+     "price_discounted_eur,price_regular_eur", "price_special,price", "price_sale,price_full",
+     "actionPrice,price"],
 )  # fmt: skip
 def test_the_price_of_a_sale_comes_before_that_which_was_asked(tmp_path: Path, prices: str) -> None:
     for header, cells in ((prices, "15,20"), (",".join(reversed(prices.split(","))), "20,15")):
