@@ -30,6 +30,8 @@ _ROWS_ABOVE_NAMES = 5
 _SAMPLE_OBJECTS = 100
 # An item that is a variant of a product names no more.
 _FIELDS_OF_PART = 2
+# What streams of rows say besides.
+_OWN_MESSAGES = ("SCHEMA", "STATE", "ACTIVATE_VERSION", "LOG", "SPEC", "CATALOG", "TRACE")
 Record = dict[str, object]
 
 
@@ -80,6 +82,8 @@ def rows_within(record: Record, *, is_alone: bool) -> Iterator[Record]:
 
 def _parts_of(record: Record) -> list[Record] | None:
     """The products of a category, the rows of a table of phpMyAdmin's; None for other objects."""
+    if (message := _message_of(record)) is not None:
+        return message
     kind = record.get("type")
     if kind == "header" and "version" in record or kind == "database" and len(record) == 2:
         return []
@@ -90,6 +94,20 @@ def _parts_of(record: Record) -> list[Record] | None:
     own = tuple(name for name, value in record.items() if value is not inner)
     is_around = kind == "table" or 0 < named_fields(own) < named_fields(tuple(rows[0]))
     return rows if is_around else None
+
+
+def _message_of(record: Record) -> list[Record] | None:
+    """The row in a message of Singer's, Airbyte's or Debezium's; none is in those of their own."""
+    kind, inner = record.get("type"), record.get("record")
+    if kind == "RECORD" and isinstance(inner, dict):
+        data = inner.get("data")
+        return [data if isinstance(data, dict) and "stream" in inner else inner]
+    if kind in _OWN_MESSAGES and len(record) > 1 and not has_title(tuple(record)):
+        return []
+    change = record.get("payload", record)
+    if isinstance(change, dict) and change.keys() >= {"before", "after", "op"}:
+        return [change["after"]] if isinstance(change["after"], dict) else []
+    return None
 
 
 def _under_headings(table: list[Record]) -> list[Record]:

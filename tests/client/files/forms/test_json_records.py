@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -239,3 +240,39 @@ def test_the_number_of_a_brand_elsewhere_in_an_answer_is_no_brand(tmp_path: Path
         ("2", "Mug", ""),
     ]
     assert not bad
+
+
+@pytest.mark.parametrize(
+    ("before", "around", "behind"),
+    [
+        (
+            [{"type": "SCHEMA", "stream": "p", "schema": {"properties": {"name": {}}}}],
+            lambda row: {"type": "RECORD", "stream": "p", "record": row},
+            [{"type": "STATE", "value": {"bookmarks": {"p": 2}}}],
+        ),
+        (
+            [{"type": "LOG", "log": {"level": "INFO", "message": "begun"}}],
+            lambda row: {"type": "RECORD", "record": {"stream": "p", "data": row, "emitted_at": 1}},
+            [{"type": "STATE", "state": {"data": {"cursor": 2}}}],
+        ),
+        (
+            [],
+            lambda row: {
+                "schema": {"type": "struct", "name": "shop.products.Envelope"},
+                "payload": {"before": None, "after": row, "op": "c", "source": {"name": "shop"}},
+            },
+            [{"payload": {"before": {"id": 3, "name": "Lid"}, "after": None, "op": "d"}}],
+        ),
+    ],
+)
+def test_rows_in_messages_of_streams_are_read(
+    tmp_path: Path,
+    before: list[object],
+    around: Callable[[object], object],
+    behind: list[object],
+) -> None:
+    mugs = [around({"id": n, "name": f"Mug {n}", "price": n + 0.5}) for n in (1, 2)]
+    lines = "\n".join(map(json.dumps, [*before, *mugs, *behind]))
+    rows, bad, said = read(write(tmp_path, lines, "t.jsonl"))
+    found = [(row.product_id, row.title, row.price) for row in rows]
+    assert found == [("1", "Mug 1", 1.5), ("2", "Mug 2", 2.5)] and not bad + said
