@@ -15,6 +15,7 @@ from twinshelf.client.files.names.column_names import (
     is_trade_number,
     is_usual_name,
     may_be_identifier,
+    names_by_word,
     names_something_else,
 )
 from twinshelf.client.files.names.columns import (
@@ -235,7 +236,10 @@ class _ColumnMap:
             return columns
         if any(text.startswith("<") for text in texts):  # a part of a page
             return columns
-        return {**_leave_out(columns, "description"), "title": (name,)}
+        columns = {**_leave_out(columns, "description"), "title": (name,)}
+        free = [n for n in self._free(columns) if any(map(present_text_of, self._cells[n]))]
+        longer = [n for n in free if names_by_word(n, "description")]  # "Omschrijving lang"
+        return columns | ({"description": (longer[0],)} if longer else {})
 
     def _without_common_group(self, columns: Columns) -> Columns:
         """A group of most of the products is no group of duplicates, but their category."""

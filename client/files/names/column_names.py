@@ -53,7 +53,7 @@ _OTHER_WORDS = pattern(f"{_OTHER_PRICE_WORDS}|marke|shop|store|магазин|li
 # About a category, a brand or a seller, and not its name; about a text or a photo, and not it.
 _ABOUT_WORDS = (
     "^(?:cod|kod|nr|num(?:m?er|ber|ar)|indeks)|ids?$|codes?$|code$|partno$|kodu|kod$|count|anzahl|number|num$|nr$|qty|rating|score|rank|level|url|link"
-    "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|phone|langu|(?<!beschreibung)lang$"
+    "|date|seo|meta|slug|deliver|shipping|versand|warrant|garant|return|phone|langu|(?<!beschreibung)(?<!omschrijving)(?<!bezeichnung)lang$"
     "|email|mail"
     "|address|city|country|since|response|feedback|flag|verified|stok|sku|logo|image|photo|^is|^has"
     "|best|^brandnew|編號|番号|번호|编号|编码|コード|코드|код"

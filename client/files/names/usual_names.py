@@ -132,7 +132,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         amazon_category main_category category_1 cat categorieën kategorien kategorier kategoriler
         kategorie группы категории
         category_tree breadcrumbs breadcrumb
-        category_names cat_name commodity_group nature_du_produit categories_paths
+        category_names cat_name commodity_group categories_paths material_group
+        matl_group
         ebay_category_1_name
         collection tax_product_cat category_id categ_id
         article_type product_type
@@ -272,7 +273,7 @@ LATE_NAMES: dict[str, tuple[str, ...]] = {
         description_short short_desc subject marketing_name website_short_title product_line
         short_description short_description_1 label"""
     ),
-    "category": plain_names("тип wg"),
+    "category": plain_names("тип wg nature_du_produit"),
     "price": plain_names(
         """price_cents price_in_cents amount_cents price_minor price_in_minor_units price_pence
         price_in_pence preis_cent preis_in_cent prix_centimes

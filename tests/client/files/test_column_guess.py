@@ -48,6 +48,11 @@ def test_short_descriptions_that_are_alone_are_titles(tmp_path: Path) -> None:
     path = write(tmp_path, "sku,Description,price\na1,Kettle 1.7 l,5\na2,Blue mug,6\n")
     assert map_table(open_table(path), {})["title"] == ("Description",)
     assert "title" not in map_table(open_table(path), {"description": ("Description",)})
+    rows = "a1,Kettle 1.7 l,Boils fast\na2,Blue mug,Of clay\n"
+    path = write(tmp_path, "sku,Omschrijving,Omschrijving lang\n" + rows)
+    columns = map_table(open_table(path), {})
+    assert columns["title"] == ("Omschrijving",)
+    assert columns["description"] == ("Omschrijving lang",)
 
 
 @pytest.mark.parametrize(
