@@ -115,7 +115,7 @@ class _ColumnMap:
         if self._needed == TELLING:
             columns = self._with_photos(self._without_common_group(columns))
             columns = self._with_details(columns)
-            if "title" not in {*columns, *self._given}:
+            if "title" not in {*columns, *self._given} or self._is_all_empty(columns):
                 self._require_no_titles(columns)
         if "product_id" in self._given:
             return columns
@@ -271,6 +271,13 @@ class _ColumnMap:
                 if share_of(present(self._cells[name]), _are_attributes):
                     return {**columns, "attributes": (name,)}
         return columns
+
+    def _is_all_empty(self, columns: Columns) -> bool:
+        """Whether no row has any title, description or photo, and none was given."""
+        names = [name for field in TELLING for name in columns.get(field, ())]
+        return self._given.keys().isdisjoint(TELLING) and not any(
+            value not in (None, "") for name in names for value in self._cells[name]
+        )
 
     def _require_no_titles(self, columns: Columns) -> None:
         """Photos and descriptions are whole products only where nothing looks like titles."""

@@ -24,6 +24,7 @@ from twinshelf.client.files.values.column_fitness import (
     are_amounts,
     begins_with,
     share_of,
+    texts_in,
 )
 from twinshelf.client.files.values.photos import looks_like_photo
 
@@ -40,8 +41,11 @@ def guess_columns(table: Table) -> Columns:
         ProductFileError: If the table breaks off.
     """
     named = map_table(table, {}, needed=())
-    taken = {name for names in named.values() for name in names}
-    cells = {name: values for name, values in first_cells(table).items() if name not in taken}
+    every = first_cells(table)
+    if (title := named.get("title")) and not any(texts_in(every[name]) for name in title):
+        named = {field: names for field, names in named.items() if field != "title"}
+    taken = {name for names in named.values() for name in names} | {*(title or ())}
+    cells = {name: values for name, values in every.items() if name not in taken}
     guessed: Columns = {}
     for field, fitness in FITNESS.items():
         if field in named:

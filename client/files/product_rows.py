@@ -27,7 +27,7 @@ from twinshelf.client.files.names.plain_name import LINE_OF_PRODUCT
 from twinshelf.client.files.names.price_names import price_divisor
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.product_row import Photo, ProductRow
-from twinshelf.client.files.row_filter import RowFilter
+from twinshelf.client.files.row_filter import RowFilter, goes_on
 from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
 from twinshelf.client.files.values.cell_values import (
@@ -239,6 +239,13 @@ class ProductFiles:
         names = list(dict.fromkeys(name for names in mapped.columns.values() for name in names))
         rows = RowFilter(mapped.columns, decimal, self.findings)
         for cells in rows.products(mapped.table.rows(names)):
+            if isinstance(cells, CellRow) and waiting is not None and not self._updated_fields:
+                if goes_on(cells, mapped.columns) and waiting.has_title:
+                    self.findings.add("continued", f"row {cells.row_number}")
+                    images = [cells.cells[name] for name in mapped.columns.get("images", ())]
+                    more = tuple(self._photos(images, mapped.photo_files))
+                    waiting = replace(waiting, photos=waiting.photos + more)
+                    continue
             row = cells if isinstance(cells, BadRow) else self._read(cells, mapped, decimal, prefix)
             if isinstance(row, ProductRow):
                 rows.price_sum += row.price or 0.0

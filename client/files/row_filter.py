@@ -78,6 +78,22 @@ def _is_prose(text: str) -> bool:
     return len(text.split()) > 2
 
 
+def goes_on(row: CellRow, columns: Columns) -> bool:
+    """Whether a row has neither identifier nor name nor price, as Magento's further photos.
+
+    Its titles in other languages lack the identifier alone.
+    """
+
+    def is_empty(field: str) -> bool:
+        return not any(present_text_of(row.cells[name]) for name in columns.get(field, ()))
+
+    if "product_id" not in columns or not is_empty("product_id"):
+        return False
+    is_of_magento = columns.get("seller") == ("_store",)
+    named = ["price"] if is_of_magento else ["title", "description", "brand", "price"]
+    return all(map(is_empty, named)) and not all(map(is_empty, columns))
+
+
 class RowFilter:
     """Leaves the rows of one table out that are no products, and counts them.
 

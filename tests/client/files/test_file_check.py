@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.client.files.tables import JPEG, write
+from tests.client.files.tables import JPEG, read, write
 from twinshelf.client.files.file_check import check_files, propose
 from twinshelf.client.files.names.columns import format_column_mapping, read_column_mapping
 from twinshelf.client.files.product_row import ProductRow
@@ -130,6 +130,17 @@ def test_the_right_columns_are_proposed(tmp_path: Path, name: str) -> None:
     assert format_column_mapping(proposal.columns) == mapping
     check = check_files([path], ReadOptions())
     assert (check.text_count, check.bad_count) == (len(OFFERS), 0)
+
+
+def test_a_column_of_titles_without_any_gives_way_to_what_looks_like_them(tmp_path: Path) -> None:
+    rows = "1,Shop,Red garden hose 20 m,\n2,Shop,A steel garden rake,\n"
+    path = write(tmp_path, f"id,Meta title,Ware,Short text\n{rows}")
+    with pytest.raises(ProductFileError, match="names no title, but 'Ware' looks like one"):
+        read(path)
+    proposal = propose(path, ReadOptions())
+    assert proposal.columns["title"] == ("Ware",) and proposal.is_guessed
+    (bad,) = read(write(tmp_path, "id,title\n1,\n"))[1]
+    assert bad.reason.startswith("nothing to embed")
 
 
 def test_photos_in_parquet_are_found_by_their_content(tmp_path: Path) -> None:

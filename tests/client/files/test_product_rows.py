@@ -180,6 +180,21 @@ def test_rows_that_only_add_photos_join_the_product_before_them(tmp_path: Path) 
     assert not bad and findings[0].startswith("2 rows joined to the row before")
 
 
+def test_rows_without_identifier_or_name_go_on_with_the_product_before(tmp_path: Path) -> None:
+    header = "sku,_store,_attribute_set,_category,name,price,_media_image\n"
+    shirt = "M1,,Default,Men,Linen shirt,59,http://s/1.jpg\n,,,Sale,,,http://s/2.jpg\n"
+    coat = ",de,,,Leinenhemd,,\nM2,,Default,Men,Wool coat,199,\n"
+    (first, second), bad, found = read(write(tmp_path, header + shirt + coat))
+    assert (first.title, first.category, len(first.photos)) == ("Linen shirt", "Men", 2) and not bad
+    assert second.product_id == "M2"
+    assert "2 rows joined to the row before, of the same product, such as row 2" in found
+    # One with a name, or behind a product without one, is a product of its own.
+    rows, _, _ = read(
+        write(tmp_path, "sku,title,category\na1,Mug,Cups\n,Pan,Pans\na3,,Lids\n,,Pots\n")
+    )
+    assert [row.product_id for row in rows] == ["a1", "2", "a3", "4"]
+
+
 @pytest.mark.parametrize("name", ["Handle", "product_internal_id"])
 def test_variants_with_codes_of_their_own_join_the_product_whose_number_they_share(
     tmp_path: Path, name: str
