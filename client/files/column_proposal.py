@@ -10,6 +10,7 @@ from twinshelf.client.files.forms.table import Table
 from twinshelf.client.files.forms.text_rows import form_of
 from twinshelf.client.files.names.column_names import (
     is_identifier_name,
+    is_own_number,
     is_product_number,
     is_quantity,
     names_by_word,
@@ -59,6 +60,10 @@ def guess_columns(table: Table) -> Columns:
             if field != "price" or not (is_product_number(name) or is_identifier_name(name))
         }
         best = max(scores, key=lambda name: scores[name], default="")
+        if field == "product_id":  # a number by its name may have blanks: "1K0 615 301"
+            numbers = (name for name in scores if is_own_number(name))
+            best = next((name for name in numbers if _are_unlike(cells[name])), best)
+            scores |= {best: 1.0} if best and is_own_number(best) else {}
         if field == "price":  # no cost, where another is a price as well
             fit = [name for name in scores if scores[name] > 0]
             best = min(fit, key=lambda name: (distance_from_paid(name), -scores[name]), default="")
@@ -69,6 +74,12 @@ def guess_columns(table: Table) -> Columns:
             guessed[field] = (best,)
             cells = {n: v for n, v in cells.items() if best not in (n, n.partition(".")[0])}
     return named | guessed
+
+
+def _are_unlike(values: Values) -> bool:
+    """Whether each row has a text of its own."""
+    texts = texts_in(values)
+    return len({*texts}) == len(texts) == len(values)
 
 
 def _may_be_number(table: Table, name: str, values: Values) -> bool:

@@ -132,6 +132,7 @@ _PRODUCT_WORDS = plain_names(
     catalog catalogue katalog katalogove kat cat bestell model modell modelo modello internal intern
     interno interna parca malzeme rendelesi ware waren zbozi towaru produktu urun stok management
     商品 製品 产品 商品管理 管理 상품 제품 관리 товара номенклатурный
+    teil teile ersatzteil ersatzteile onderdeel reservedel reservedels varaosa pieza piece
     produs vyrobku termek tuote oem articol artigo
     artikla artikala артикла artikkel bestel obj karti товару позиции позиції 物料 품목 vat_tu"""
 )

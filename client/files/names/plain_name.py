@@ -43,7 +43,9 @@ _TRANSLATION = re.compile(r"(?:^|(?<=\.))translations\.[^.]+\.")
 # "Item #" is a number, no item.
 _NUMBER_SIGN = re.compile(r"\b(item|product|part|article)\s*(?:#|№|n°)\s*$", re.IGNORECASE)
 # What Odoo refers to: "Product Category/Complete Name", "categ_id/display_name".
-_NAME_BEHIND = re.compile(r"(?<=\w)/(?:complete|display)[ _]name$", re.IGNORECASE)
+_NAME_BEHIND = re.compile(
+    r"(?:(?<=\w)/(?:complete|display)[ _]name|(?:(?<=categ_id)|(?<=category))/name)$", re.IGNORECASE
+)
 _IN_BRACKETS = re.compile(r"\s*[(\[（][^()\[\]（）]*[)\]）]\s*\**\s*$")
 # Shopee's templates mark each name, "ps_price|1|1", RecBole's tables the kind of "price:float", and
 # Solr's as well: "name_s", "cat_ss".

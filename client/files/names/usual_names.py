@@ -103,7 +103,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         proprietary_name नाम
         सामानको_नाम
         name_product name_1 products_name products_name_1 dish блюдо gericht title_text b203
-        trade_item_description"""
+        trade_item_description benennung"""
     ),
     "description": plain_names(
         """description product_description item_description body_html body long_description

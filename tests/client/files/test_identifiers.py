@@ -29,7 +29,8 @@ def test_the_row_number_is_the_identifier_where_there_is_none(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "name",
     ["Stock Code", "Part #", "Шифра артикла", "Style No.", "Kat.-Nr.", "Réf. fournisseur",
-     "Supplier Part Number", "品番", "管理番号", "상품 코드"],
+     "Supplier Part Number", "品番", "管理番号", "상품 코드", "Teilenummer", "Onderdeelnr.",
+     "Référence pièce", "Número de pieza"],
 )  # fmt: skip
 def test_a_column_named_like_a_products_number_is_the_identifier(tmp_path: Path, name: str) -> None:
     table = write(tmp_path, f"No.;{name};name;HS Code\n1;A 7;Blue mug;69\n2;GIFT;Red mug;70\n")
@@ -72,6 +73,13 @@ def test_numbers_in_the_first_column_or_in_order_may_be_identifiers(tmp_path: Pa
         ]
         table = open_table(write(tmp_path, "\n".join(["Name,x", *rows])))
         assert guess_columns(table)["product_id"] == ("x",), cells
+
+
+def test_a_number_by_its_name_is_proposed_though_it_has_blanks(tmp_path: Path) -> None:
+    rows = "1K0 615 AA,0986479,Brake disc in front\n1K0 698 A,0986494,Brake pads in front\n"
+    table = open_table(write(tmp_path, f"Teilenummer,Hersteller-Nr.,x\n{rows}"))
+    proposed = guess_columns(table)
+    assert proposed["product_id"] == ("Teilenummer",) and proposed["title"] == ("x",)
 
 
 def test_a_number_of_the_trade_with_holes_gives_way_to_another_identifier(tmp_path: Path) -> None:

@@ -232,6 +232,7 @@ from twinshelf.client.files.rows import ProductFileError
          "price=Cijena sa PDV-om"),
         ("Référence interne,Product name bold,price",
          "product_id=Référence interne,title=Product name bold,price=price"),
+        ("id,name,categ_id/name", "product_id=id,title=name,category=categ_id/name"),
         ("MATNR,MAKTX,Material group", "product_id=MATNR,title=MAKTX,category=Material group"),
         ("sku,Titre,Nature du produit,Catégorie", "product_id=sku,title=Titre,category=Catégorie"),
         ("sku,Nome fornitore,Product Title,Nome da marca",
