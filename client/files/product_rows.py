@@ -23,11 +23,10 @@ from twinshelf.client.files.forms.table import Table, open_table
 from twinshelf.client.files.forms.text_encoding import mended
 from twinshelf.client.files.names.column_names import is_trade_number
 from twinshelf.client.files.names.columns import TELLING, Columns, usual_identifiers
-from twinshelf.client.files.names.plain_name import LINE_OF_PRODUCT
 from twinshelf.client.files.names.price_names import price_divisor
 from twinshelf.client.files.photo_fetch import PhotoFetcher, fetch_photos
 from twinshelf.client.files.product_row import Photo, ProductRow
-from twinshelf.client.files.row_filter import RowFilter, goes_on
+from twinshelf.client.files.row_filter import RowFilter, goes_on, is_part
 from twinshelf.client.files.rows import FOUND_FORM, BadRow, CellRow, ProductFileError, TableForm
 from twinshelf.client.files.seen_identifiers import SeenIdentifiers
 from twinshelf.client.files.values.cell_values import (
@@ -250,7 +249,7 @@ class ProductFiles:
             if isinstance(row, ProductRow):
                 rows.price_sum += row.price or 0.0
             if waiting is not None and isinstance(row, ProductRow):
-                if _is_part(row, waiting, mapped.columns):
+                if is_part(row, waiting, mapped.columns):
                     self.findings.add("continued", f"row {row.row_number}")
                     price = row.price if waiting.price is None else waiting.price
                     waiting = replace(waiting, photos=waiting.photos + row.photos, price=price)
@@ -395,17 +394,6 @@ def _mapped(options: ReadOptions, path: Path, prefix: str) -> MappedTable:
         photo_files=PhotoFiles([options.image_root or folder, folder]),
         prefix=prefix,
     )
-
-
-def _is_part(row: ProductRow, product: ProductRow, columns: Columns) -> bool:
-    """Whether a row only adds photos or a variant to the product before it."""
-    if not product.has_text:
-        return False
-    (group_name,) = columns.get("group", ("",))
-    # A group that is called otherwise may be of offers that are to be learnt from.
-    names_product = row.group == product.product_id and "parent" in group_name.casefold()
-    is_line = names_product and group_name == LINE_OF_PRODUCT
-    return is_line or (not row.has_text and (names_product or row.product_id == product.product_id))
 
 
 def _is_zero(cell: object) -> bool:

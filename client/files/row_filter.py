@@ -1,4 +1,4 @@
-"""Rows of a table that are no products: headings, totals, notes below, a template's hints."""
+"""Rows that are no products of their own: headings, totals, notes, hints, further photos."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from twinshelf.client.files.findings import Findings
 from twinshelf.client.files.forms.row_label import NOTE, TOTAL, TOTAL_WORD, is_subtotal
 from twinshelf.client.files.forms.text_rows import form_of
 from twinshelf.client.files.names.columns import Columns
+from twinshelf.client.files.names.plain_name import LINE_OF_PRODUCT
+from twinshelf.client.files.product_row import ProductRow
 from twinshelf.client.files.rows import BadRow, CellRow, Label
 from twinshelf.client.files.values.cell_values import present_text_of
 from twinshelf.client.files.values.photos import looks_like_photo
@@ -85,6 +87,7 @@ def goes_on(row: CellRow, columns: Columns) -> bool:
     """
 
     def is_empty(field: str) -> bool:
+        """Whether the row has no text in any column of a field."""
         return not any(present_text_of(row.cells[name]) for name in columns.get(field, ()))
 
     if "product_id" not in columns or not is_empty("product_id"):
@@ -92,6 +95,17 @@ def goes_on(row: CellRow, columns: Columns) -> bool:
     is_of_magento = columns.get("seller") == ("_store",)
     named = ["price"] if is_of_magento else ["title", "description", "brand", "price"]
     return all(map(is_empty, named)) and not all(map(is_empty, columns))
+
+
+def is_part(row: ProductRow, product: ProductRow, columns: Columns) -> bool:
+    """Whether a row only adds photos or a variant to the product before it."""
+    if not product.has_text:
+        return False
+    (group_name,) = columns.get("group", ("",))
+    # A group that is called otherwise may be of offers that are to be learnt from.
+    names_product = row.group == product.product_id and "parent" in group_name.casefold()
+    is_line = names_product and group_name == LINE_OF_PRODUCT
+    return is_line or (not row.has_text and (names_product or row.product_id == product.product_id))
 
 
 class RowFilter:

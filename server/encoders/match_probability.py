@@ -123,7 +123,7 @@ class MatchProbability:
         match_priors: Floats,
         target_precisions: Floats,
     ) -> JudgedCandidates:
-        """Judges the candidates of Q offers, of each beside its own alone.
+        """Judges the candidates of Q offers, those of each by themselves.
 
         Args:
             scores: (N,) scores, those of an offer one after the other, the best first.
@@ -133,6 +133,13 @@ class MatchProbability:
             target_precisions: (Q,) share of the matches that are to be right, above 0 and below 1.
         """
         no_match_probabilities = np.ones(len(counts))
+        if not len(scores):
+            nothing = np.zeros(0)
+            return JudgedCandidates(
+                probabilities=nothing,
+                is_match=nothing > 0,
+                no_match_probabilities=no_match_probabilities,
+            )
         has_any = np.flatnonzero(counts)
         counts = counts[has_any]
         starts = np.cumsum(counts) - counts
@@ -148,9 +155,10 @@ class MatchProbability:
         leads = sharpness * (scores - even_score)
         weights = np.exp(leads - np.repeat(_greatest(leads, is_listed, starts), counts))
         listed = np.where(is_listed, weights, 0)
-        rivals = np.repeat(np.add.reduceat(listed, starts) if len(starts) else starts, counts)
-        certain = np.maximum(weights + rivalry * (rivals - listed), 1e-300)
-        probabilities = np.repeat(held, counts) * weights / certain
+        rivals = np.repeat(np.add.reduceat(listed, starts), counts) - listed
+        probabilities = (
+            np.repeat(held, counts) * weights / np.maximum(weights + rivalry * rivals, 1e-300)
+        )
         thresholds = np.empty(len(scores))
         asked = np.stack([match_priors, target_precisions], axis=1)[has_any]
         for prior, target in set(map(tuple, asked.tolist())):
@@ -179,8 +187,6 @@ class MatchProbability:
 
 def _greatest(values: Floats, is_listed: npt.NDArray[np.bool_], starts: Ints) -> Floats:
     """Returns the greatest listed value of each offer, by the place of its first."""
-    if not len(starts):
-        return np.empty(0)
     greatest: Floats = np.maximum.reduceat(np.where(is_listed, values, -np.inf), starts)
     return greatest
 

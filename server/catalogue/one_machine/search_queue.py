@@ -39,7 +39,7 @@ class SearchQueue(Generic[Item, Result]):
         self._process = process
         self._executor = ThreadPoolExecutor(thread_count, thread_name_prefix="catalogue-search")
         self._thread_count = thread_count
-        # Of what follows.
+        # Guards what follows, which the event loop and the threads change.
         self._lock = threading.Lock()
         self._busy_count = 0
         self._taken_count = 0
