@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from twinshelf.client.files.first_rows import first_cells
+from twinshelf.client.files.first_rows import first_cells, require_upright
 from twinshelf.client.files.forms.table import Table
 from twinshelf.client.files.names.column_names import (
     is_called_product,
     is_own_number,
     is_product_number,
+    is_supplier,
     is_trade_number,
     is_usual_name,
     may_be_identifier,
@@ -21,6 +22,7 @@ from twinshelf.client.files.names.column_names import (
 from twinshelf.client.files.names.columns import (
     TELLING,
     Columns,
+    has_title,
     map_columns,
     usual_identifiers,
 )
@@ -32,19 +34,18 @@ from twinshelf.client.files.names.plain_name import (
 )
 from twinshelf.client.files.names.price_names import is_net, is_sale
 from twinshelf.client.files.rows import ProductFileError
-from twinshelf.client.files.values.cell_values import (
-    attributes_of,
-    nested_within,
-    present_text_of,
-)
+from twinshelf.client.files.values.cell_values import present_text_of
 from twinshelf.client.files.values.column_fitness import (
     FITNESS,
     LOOKS,
     WORDS_OF_TITLE,
-    Values,
     are_amounts,
+    are_attributes,
     are_kinds,
     begins_with,
+    can_hold_attributes,
+    counts_rows,
+    holds_objects,
     is_identifier,
     is_name,
     is_photo,
@@ -65,7 +66,6 @@ _LONGEST_SHORT_TEXT = 80
 _DETAILS = plain_names(
     "details product_details item_details item_specifics aspects features product_features"
 )
-_PAIRS_NO_PROSE_HAS = 2
 _FEW_ROWS = 5
 
 
@@ -88,7 +88,8 @@ def map_table(
 
     Raises:
         ProductFileError: If a given column is not there, nothing that is embedded is, photos stand
-            beside what looks like titles under another name, or the table breaks off.
+            beside what looks like titles under another name, the columns are products and not the
+            rows, or the table breaks off.
     """
     return _ColumnMap(table, given, needed).columns()
 
@@ -100,9 +101,11 @@ class _ColumnMap:
         self, table: Table, given: Mapping[str, Sequence[str]], needed: Sequence[str]
     ) -> None:
         self._table = table
-        self._given = given
         self._needed = needed
         self._cells = first_cells(table)
+        if not given:
+            require_upright(table, self._cells)
+        self._given = {**self._title_called_product(), **given}
 
     def columns(self) -> Columns:
         """Returns field to columns."""
@@ -114,7 +117,8 @@ class _ColumnMap:
         columns = self._with_whole_price(self._with_both_prices(columns))
         if self._needed == TELLING:
             columns = self._with_photos(self._without_common_group(columns))
-            columns = self._with_details(columns)
+            columns = self._with_details(self._without_unread_attributes(columns))
+            columns = self._with_supplier(columns)
             if "title" not in {*columns, *self._given} or self._is_all_empty(columns):
                 self._require_no_titles(columns)
         if "product_id" in self._given:
@@ -124,6 +128,16 @@ class _ColumnMap:
             rest = {field: names for field, names in columns.items() if name not in names}
             return {"product_id": (name,), **_leave_out(rest, "product_id")}
         return self._with_number(columns, unlike) if self._needed == TELLING else columns
+
+    def _title_called_product(self) -> dict[str, Sequence[str]]:
+        """The title where none is called so, and "Article" holds no numbers but titles."""
+        header = self._table.columns
+        if not has_title(header) and not any(names_by_word(name, "title") for name in header):
+            for name in filter(is_called_product, header):
+                if is_usual_name(name, "product_id"):
+                    if title_fitness(self._cells[name]) >= WORDS_OF_TITLE:
+                        return {"title": (name,)}
+        return {}
 
     def _fitting(self, barred: frozenset[str]) -> Columns:
         """Maps by name; a column with an unusual name must look like its field."""
@@ -154,7 +168,7 @@ class _ColumnMap:
         if field == "title" and share_of(cells, lambda cell: ends_like_photo(str(cell))):
             return True
         if field == "title" and is_called_product(name):
-            if self._are_codes(name) or any(map(_holds_objects, cells)):
+            if self._are_codes(name) or any(map(holds_objects, cells)):
                 return True
         is_usual = is_usual_name(name, field)
         return bool(cells) and not is_usual and not share_of(cells, LOOKS[field])
@@ -264,11 +278,26 @@ class _ColumnMap:
                 return {**columns, "images": (name,)}
         return columns
 
+    def _without_unread_attributes(self, columns: Columns) -> Columns:
+        """Leaves out attributes none of which can be read, such as sentences called features."""
+        (name,) = columns.get("attributes", ("",))
+        cells = present(self._cells[name]) if name and "attributes" not in self._given else []
+        return _leave_out(columns, "attributes") if not can_hold_attributes(cells) else columns
+
+    def _with_supplier(self, columns: Columns) -> Columns:
+        """Takes several suppliers for brands where nothing else is: Shopware means the maker."""
+        (name,) = columns.get("seller", ("",))
+        if not is_supplier(name) or not {"brand", "seller"}.isdisjoint({*self._given}):
+            return columns
+        if "brand" in columns or len({*texts_in(self._cells[name])}) < 2:
+            return columns
+        return {**_leave_out(columns, "seller"), "brand": (name,)}
+
     def _with_details(self, columns: Columns) -> Columns:
         """Takes objects or pairs called details for attributes, where nothing is called so."""
         for name in self._free(columns) if "attributes" not in {*columns, *self._given} else ():
             if plain_name(name) in _DETAILS:
-                if share_of(present(self._cells[name]), _are_attributes):
+                if share_of(present(self._cells[name]), are_attributes):
                     return {**columns, "attributes": (name,)}
         return columns
 
@@ -345,7 +374,7 @@ class _ColumnMap:
         free = self._free(columns)
         numbers = [n for n in free if is_product_number(n) or is_called_product(n)]
         others = [n for n in free if may_be_identifier(n) or is_trade_number(n) or n in unlike]
-        others += [n for n in free if plain_name(n) == "no" and not _counts(self._cells[n])]
+        others += [n for n in free if plain_name(n) == "no" and not counts_rows(self._cells[n])]
         others = [n for n in others if n not in numbers]
         groups = columns.get("group", ()) if "group" not in self._given else ()
         for name in [*numbers, *others, *groups]:
@@ -364,25 +393,6 @@ class _ColumnMap:
     def _free(self, columns: Columns) -> list[str]:
         taken = {name for names in columns.values() for name in names}
         return [name for name in self._table.columns if name not in taken]
-
-
-def _counts(values: Values) -> bool:
-    """Whether a column counts its rows, perhaps anew in each section."""
-    return texts_in(values)[:1] in ([], ["0"], ["1"], ["1."], ["01"], ["001"])
-
-
-def _holds_objects(cell: object) -> bool:
-    return isinstance(cell, Mapping) and any(isinstance(v, Mapping) for v in cell.values())
-
-
-def _are_attributes(cell: object) -> bool:
-    """Whether a cell is an object, or spells one, that holds any attribute; or several pairs."""
-    try:
-        attributes, _ = attributes_of(cell)
-    except ValueError:
-        return False
-    is_object = isinstance(nested_within(cell) if isinstance(cell, str) else cell, Mapping)
-    return len(attributes) >= (1 if is_object else _PAIRS_NO_PROSE_HAS)
 
 
 def _leave_out(columns: Columns, field: str) -> Columns:

@@ -218,7 +218,7 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
 
 def _column(name: str) -> str:
     """A column as people speak of it; one without a name is called by its number, if any."""
-    return f"column {name}" if name.isdecimal() else name or "one without a name"
+    return f"column {name}" if name.isdecimal() else " ".join(name.split()) or "one without a name"
 
 
 def _named(table: Table, options: ReadOptions) -> Columns:

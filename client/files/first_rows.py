@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
+from twinshelf.client.files.forms.header import lies_sideways
 from twinshelf.client.files.forms.row_label import TOTAL, is_subtotal
 from twinshelf.client.files.forms.table import Table
-from twinshelf.client.files.rows import CellRow
-from twinshelf.client.files.values.column_fitness import Values
+from twinshelf.client.files.rows import CellRow, ProductFileError
+from twinshelf.client.files.values.column_fitness import Values, texts_in
 
 _SAMPLE_ROWS = 200
 # Photos may stand in the table itself: of large ones fewer rows are looked at.
@@ -30,6 +31,25 @@ def first_cells(table: Table) -> dict[str, Values]:
         if byte_count > _SAMPLE_BYTES:
             break
     return {name: [row.get(name) for row in rows] for name in table.columns}
+
+
+def require_upright(table: Table, cells: Mapping[str, Values]) -> None:
+    """Checks that the rows of a table are products.
+
+    Args:
+        table: The table.
+        cells: Those of its first rows, of each column.
+
+    Raises:
+        ProductFileError: If its columns are.
+    """
+    is_of_cells = table.kind != "records" and len(table.columns) > 0
+    if is_of_cells and lies_sideways(table.columns, texts_in(cells[table.columns[0]])):
+        raise ProductFileError(
+            f"{table.path} lies on its side: the names of the fields stand in its first column, "
+            "and each other column is a product. Turn it, so that each row is one (in Excel: copy, "
+            "then paste special, transpose), or name its columns: --columns"
+        )
 
 
 def _is_total(row: CellRow) -> bool:

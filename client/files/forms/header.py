@@ -165,6 +165,18 @@ class ColumnOrder:
         return cell.strip('\ufeff "').casefold()
 
 
+def lies_sideways(header: Sequence[str], first_column: Sequence[str]) -> bool:
+    """Whether the fields stand in the first column, and each other column is a product.
+
+    Args:
+        header: Names of the columns.
+        first_column: What stands in the first of them, below its name.
+    """
+    names = [*header[:1], *first_column]
+    is_wide = len(header) > _FIELDS_OF_HEADER and len({*names}) == len(names)
+    return is_wide and count_named(header) < _FIELDS_OF_HEADER < count_named(names)
+
+
 def is_ruled(cell: str) -> bool:
     """Whether a cell is part of a line that is drawn under a header: "-----" or ":---:"."""
     return _RULED.fullmatch(cell) is not None

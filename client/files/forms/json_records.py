@@ -80,6 +80,14 @@ class JsonRecords:
         yield from _records(self.path, self.encoding, self.form)
 
 
+def _is_without_names(record: Record) -> bool:
+    """Whether a row is one of BigQuery's: {"f": [{"v": "K1"}, {"v": "Kettle"}]}."""
+    cells = record.get("f")
+    if record.keys() != {"f"} or not isinstance(cells, list):
+        return False
+    return all(isinstance(each, dict) and [*each] == ["v"] for each in cells)
+
+
 def value_of(record: Mapping[str, object], name: str) -> object:
     """Returns a value of an object, or of one within; None when it is not there."""
     if name in record:
@@ -135,6 +143,11 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
         reason = next((f" ({each})" for each in sample if isinstance(each, str)), "")
         message = f"{path} holds no JSON object; expected one for each product"
         raise ProductFileError(message + reason)
+    if all(map(_is_without_names, records)):
+        raise ProductFileError(
+            f"{path} holds rows as BigQuery's service answers them, values without the names of "
+            "their columns; export the table as JSON lines, CSV or Parquet instead"
+        )
     return JsonRecords(path=path, encoding=encoding, header=header_of(records), form=form_name)
 
 
@@ -202,8 +215,9 @@ def _records(path: Path, encoding: FoundEncoding, form: str) -> Iterator[Record 
                     yield record
                     continue
                 is_alone = len(first) == 1
-                if is_alone or str(record.get("@type")) not in _NO_PRODUCTS:
-                    yield from rows_within(record, is_alone=is_alone)
+                for row in rows_within(record, is_alone=is_alone):
+                    if row is record and is_alone or str(row.get("@type")) not in _NO_PRODUCTS:
+                        yield row
         except (OSError, UnicodeError) as error:
             raise ProductFileError(f"{path} cannot be read: {error}") from error
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twinshelf.client.files.names.column_names import is_usual_name
 from twinshelf.client.files.rows import ProductFileError
 
 # What one row group may unpack to in the columns that are read: a reader holds it whole.
@@ -92,7 +93,11 @@ def open_parquet(path: Path) -> ParquetTable:
                 repeated=frozenset(
                     name for name in schema.names if len(schema.get_all_field_indices(name)) > 1
                 ),
-                vectors=frozenset(each.name for each in schema if _holds_vectors(each.type)),
+                vectors=frozenset(
+                    each.name
+                    for each in schema
+                    if _holds_vectors(each.type) and not is_usual_name(each.name, "price")
+                ),
                 row_count=file.metadata.num_rows,
             )
     except (OSError, pa.ArrowException) as error:

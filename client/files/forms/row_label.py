@@ -17,6 +17,8 @@ COUNTED = (
     r"|zeilen|datens[äa]tze|positionen|produkte|lignes|produits|filas|registros|productos"
     r"|позици\w+|товар\w*|строк\w*|запис\w+|наименовани\w+|rader|righe|prodotti|行|件|条|個)"
 )
+# Beside a label it is a number: "Total", "10 items".
+_COUNT = re.compile(rf"\d[\d.,\s]*{COUNTED}\W*", re.IGNORECASE)
 # What adds up those above.
 TOTAL_WORD = (
     r"(?:(?:grand|sub|net|gross|overall|order|stock|sum|page)[\s-]?)?totals?|sum"
@@ -67,7 +69,8 @@ def label_of(cells: Sequence[object]) -> Label | None:
         text = cell.strip() if isinstance(cell, str) else text_of(cell)
         if not text:
             continue
-        if _is_number(text) != bool(label) or len(text) > _LONGEST_LABEL:
+        is_number = _is_number(text) or bool(label) and _COUNT.fullmatch(text) is not None
+        if is_number != bool(label) or len(text) > _LONGEST_LABEL:
             return None
         label, is_alone = label or text, not label
     return Label(text=label, is_alone=is_alone) if label else None

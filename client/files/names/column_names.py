@@ -214,6 +214,17 @@ _OF_PRODUCT = {
 }
 
 
+_SUPPLIER = pattern(
+    "supplier|lieferant|fournisseur|fornecedor|fornitore|proveedor|leveran(?:cier|dor|tor)|dostawca"
+    "|dodavatel|toimittaja|поставщик|постачальник|供应商|공급"
+)
+
+
+def is_supplier(column: str) -> bool:
+    """Whether a column's name is that of suppliers, which are the makers to some shops."""
+    return _SUPPLIER.search(plain_name(column)) is not None
+
+
 def is_usual_name(column: str, field: str) -> bool:
     """Whether a column has one of a field's usual names."""
     return plain_name(column) in USUAL_NAMES[field]

@@ -162,8 +162,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         produktgruppe_im_shop размещение_на_сайте ομαδα 物料分组 ic_group"""
     ),
     "brand": plain_names(
-        """brand brand_name product_brand item_brand brands vendor manufacturer manufacturer_name
-        maker producer make
+        """brand brand_name product_brand item_brand brands vendor vendor_name manufacturer
+        manufacturer_name maker producer make
         label_name company бренд марка производитель marke hersteller marque fabricant marca
         fabricante produttore marka producent merek merk znacka
         виробник producator valmistaja merke thuong_hieu vyrobce vyrobca gyarto varumarke maerke
@@ -190,6 +190,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         sprzedajacy satici البائع
         anbieter venditore verkoper winkel prodejce obchod saljare saelger forhandler selger myyja
         magaza ショップ名 店舗名 商家 판매처 program_name advertiser_name
+        vendor_name dostawca dodavatel leverancier leverandor leverantor toimittaja tedarikci
+        szallito furnizor постачальник доставчик добављач 공급사 공급업체 仕入先 ร้านค้า
         供应商 nha_cung_cap nguoi_ban elado vanzator πωλητης מוכר فروشنده विक्रेता ผู้ขาย"""
     ),
     "price": plain_names(

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
-from twinshelf.client.files.values.cell_values import present_text_of
+from twinshelf.client.files.values.cell_values import (
+    attributes_of,
+    nested_within,
+    present_text_of,
+)
 from twinshelf.client.files.values.photos import (
     PhotoError,
     ends_like_photo,
@@ -16,6 +21,7 @@ from twinshelf.client.files.values.photos import (
 from twinshelf.client.files.values.prices import price_of
 
 _MOSTLY = 0.6
+_PAIRS_NO_PROSE_HAS = 2
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
 _LONGEST_BESIDE_PRICE, _LONGEST_BESIDE_CURRENCY = 4, 24
@@ -190,6 +196,35 @@ def share_of(values: Sequence[object], is_such: Callable[[object], bool]) -> flo
 def mean_length(texts: list[str]) -> float:
     """Returns the mean number of characters."""
     return sum(map(len, texts)) / len(texts)
+
+
+def counts_rows(values: Values) -> bool:
+    """Whether a column counts its rows, perhaps anew in each section."""
+    return texts_in(values)[:1] in ([], ["0"], ["1"], ["1."], ["01"], ["001"])
+
+
+def holds_objects(cell: object) -> bool:
+    """Whether a cell is an object that holds another."""
+    return isinstance(cell, Mapping) and any(isinstance(v, Mapping) for v in cell.values())
+
+
+def are_attributes(cell: object) -> bool:
+    """Whether a cell is an object, or spells one, that holds any attribute; or several pairs."""
+    try:
+        attributes, _ = attributes_of(cell)
+    except ValueError:
+        return False
+    is_object = isinstance(nested_within(cell) if isinstance(cell, str) else cell, Mapping)
+    return len(attributes) >= (1 if is_object else _PAIRS_NO_PROSE_HAS)
+
+
+def can_hold_attributes(cells: Values) -> bool:
+    """Whether attributes can be read from any cell, or none is there."""
+    for cell in cells:
+        with suppress(ValueError):
+            attributes_of(cell)
+            return True
+    return not cells
 
 
 FITNESS: dict[str, Callable[[Values], float]] = {

@@ -63,9 +63,10 @@ _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 _BETWEEN_PRICES = re.compile(
     r"\s*(?:[-–—~〜]|(?<![^\W\d_])(?:to|bis|до|à|a)(?![^\W\d_]))\s*(?=\D{0,5}\d)"
 )
-# What a number beside the price is of: "(3.25 €/100 g)", "/ 100 g", "19 %".
+# What a number beside the price is of: "(3.25 €/100 g)", "/ 100 g", "per box of 6", "19 %".
 _BESIDE = re.compile(
-    r"(?<=\S)\s*\([^()]*\)\s*$|(?<=\S)\s*(?:/|\b(?:per|pro|je))\s*\d+\s?[^\W\d_]+\W*$"
+    r"(?<=\S)\s*\([^()]*\)\s*$|(?<=\S)\s*(?:/|\b(?:per|pro|je))\s*"
+    r"(?:\d+[\s-]?[^\W\d_]+|[^\W\d_]+\s(?:of|à|a|zu|mit|de|da|van|von)\s\d+)\W*$"
     r"|(?<!\S)[-−+]?\d+(?:[.,]\d+)?\s?%",
     re.IGNORECASE,
 )

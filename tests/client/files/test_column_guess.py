@@ -10,7 +10,10 @@ import pytest
 from tests.client.files.tables import read, write
 from twinshelf.client.files.column_guess import map_table
 from twinshelf.client.files.column_proposal import guess_columns
+from twinshelf.client.files.file_check import propose
+from twinshelf.client.files.forms.header import lies_sideways
 from twinshelf.client.files.forms.table import open_table
+from twinshelf.client.files.product_rows import USUAL_OPTIONS, ReadOptions
 from twinshelf.client.files.rows import ProductFileError
 
 
@@ -160,3 +163,60 @@ def test_objects_and_pairs_called_details_are_attributes(
     rows, bad, _ = read(write(tmp_path, json.dumps(goods), "t.json"))
     assert [dict(row.attributes) for row in rows] == [attributes] * 2 and not bad
     assert rows[0].description == "A bar."
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "SKU,A1,A2,A3\nName,Red mug,Tin pan,Pot\nBrand,Falk,Roe,Roe\nPrice,3,4,5\n",
+        "Property,Ware 1,Ware 2\nArtikelnummer,A1,A2\nBezeichnung,Krug,Topf\nPreis,3,4\n",
+    ],
+)
+def test_a_table_on_its_side_is_refused_by_name(tmp_path: Path, table: str) -> None:
+    path = write(tmp_path, table)
+    with pytest.raises(ProductFileError, match="lies on its side: .* Turn it, so that each row"):
+        propose(path, USUAL_OPTIONS)
+    with pytest.raises(ProductFileError, match="lies on its side"):
+        read(path)
+    by_hand = ReadOptions(columns={"title": (path.read_text().split(",")[1],)})
+    assert len(read(path, by_hand)[0]) == 3
+
+
+def test_products_called_like_fields_stand_upright(tmp_path: Path) -> None:
+    for table in ("title,price,brand\nName,3,A\nPrice,4,B\nBrand,5,C\n", "a,b,c\nPrice,x y,1\n"):
+        assert not lies_sideways(*_header_and_first(write(tmp_path, table)))
+
+
+def _header_and_first(path: Path) -> tuple[list[str], list[str]]:
+    header, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    return header, [row[0] for row in rows]
+
+
+def test_articles_are_titles_where_nothing_else_is_and_they_read_so(tmp_path: Path) -> None:
+    path = write(tmp_path, "Ref.;Article;PVP\nR1;Steel kettle;39,90\nR2;Iron pan;54,00\n")
+    columns = map_table(open_table(path), {})
+    assert (columns["product_id"], columns["title"]) == (("Ref.",), ("Article",))
+    path = write(tmp_path, "Article;Libellé;PVP\nA 1;Steel kettle;39,90\nA 2;Iron pan;54,00\n")
+    columns = map_table(open_table(path), {})
+    assert (columns["product_id"], columns["title"]) == (("Article",), ("Libellé",))
+
+
+def test_attributes_none_of_which_can_be_read_are_left_out(tmp_path: Path) -> None:
+    for features, is_read in (("['Boils fast']", False), ("{'colour': 'red'}", True)):
+        path = write(tmp_path, f'id,title,feature\n1,Red kettle,"{features}"\n2,Tin pan,\n')
+        assert ("attributes" in map_table(open_table(path), {})) == is_read
+        assert not read(path)[2]
+
+
+def test_several_suppliers_are_brands_where_nothing_else_is(tmp_path: Path) -> None:
+    for header, names, field in (
+        ("supplier", ("Falk", "Roe"), "brand"),
+        ("Lieferant", ("Falk", "Roe"), "brand"),
+        ("supplier", ("Metro", "Metro"), "seller"),
+        ("seller", ("Falk", "Roe"), "seller"),
+    ):
+        rows = "".join(f"{n},Red mug {n},{name}\n" for n, name in enumerate(names))
+        columns = map_table(open_table(write(tmp_path, f"id,name,{header}\n{rows}")), {})
+        assert columns[field] == (header,) and len(columns) == 3
+    path = write(tmp_path, "id,name,supplier,brand\n1,Mug,Metro,Falk\n2,Pan,Rewe,Roe\n")
+    assert map_table(open_table(path), {})["seller"] == ("supplier",)

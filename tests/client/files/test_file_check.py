@@ -219,3 +219,9 @@ def test_a_column_without_a_name_is_called_by_its_number(tmp_path: Path) -> None
     assert "  not read: column 2" in check_files([path], ReadOptions()).lines()
     path = write(tmp_path, '[{"": 0, "id": 1, "title": "Tea"}]', "t.json")
     assert "  not read: one without a name" in check_files([path], ReadOptions()).lines()
+
+
+def test_a_name_over_two_lines_is_shown_on_one(tmp_path: Path) -> None:
+    path = write(tmp_path, 'id,title,"Main\nimage","Shelf\nlife"\n1,Tea,a.jpg,3\n')
+    said = [*check_files([path], ReadOptions()).lines()]
+    assert "  images from Main image" in said and "  not read: Shelf life" in said

@@ -31,6 +31,7 @@ ROWS = "sku,name,price,stock\nA1,Red shoe,10.00,3\nA2,Blue shoe,12.50,4\n"
         ",Итого:,22.50,\n,В т.ч. НДС,3.75,",
         ",Average,11.25,\n,Total,22.50,",
         "Total,,22.50,7\n\nPage 1 of 1",
+        "Total,,22.50,7 items",
     ],
 )
 def test_a_total_or_a_note_is_left_out_and_named(tmp_path: Path, row: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.files.tables import read, write
+from twinshelf.client.files.rows import ProductFileError
 
 
 @pytest.mark.parametrize(
@@ -276,3 +277,23 @@ def test_rows_in_messages_of_streams_are_read(
     rows, bad, said = read(write(tmp_path, lines, "t.jsonl"))
     found = [(row.product_id, row.title, row.price) for row in rows]
     assert found == [("1", "Mug 1", 1.5), ("2", "Mug 2", 2.5)] and not bad + said
+
+
+@pytest.mark.parametrize("key", ["jsonld", "json-ld", "ld_json"])
+def test_what_a_crawled_page_says_of_its_product_is_read(tmp_path: Path, key: str) -> None:
+    pages = [
+        {"url": f"https://x/{n}", key: [{"@type": "Organization", "name": "Shop"}, product]}
+        for n in (1, 2)
+        for product in [{"@type": "Product", "sku": f"s{n}", "name": f"Mug {n}"}]
+    ]
+    rows, bad, said = read(write(tmp_path, "\n".join(map(json.dumps, pages)), "t.jsonl"))
+    found = [(row.product_id, row.title) for row in rows]
+    assert found == [("s1", "Mug 1"), ("s2", "Mug 2")] and not bad + said
+
+
+def test_rows_of_bigquery_are_refused_by_name(tmp_path: Path) -> None:
+    rows = [{"f": [{"v": str(n)}, {"v": f"Mug {n}"}]} for n in (1, 2)]
+    answer = json.dumps({"kind": "bigquery#queryResponse", "rows": rows})
+    for content in ("\n".join(map(json.dumps, rows)), answer):
+        with pytest.raises(ProductFileError, match="rows as BigQuery's service answers them"):
+            read(write(tmp_path, content, "t.json"))

@@ -63,3 +63,8 @@ def test_a_file_of_many_row_groups_takes_the_memory_of_one(tmp_path: Path) -> No
     held = [pa.total_allocated_bytes() - before for _ in open_parquet(path).rows(["title"])]
     assert len(held) == 60 * 500
     assert max(held) < 8_000_000  # a group unpacks to one million
+
+
+def test_a_price_in_a_list_is_no_vector(tmp_path: Path) -> None:
+    pq.write_table(pa.table({**GOODS, "price": [[39.9], [54.0]]}), tmp_path / "t.parquet")
+    assert [row.price for row in read(tmp_path / "t.parquet")[0]] == [39.9, 54.0]
