@@ -46,7 +46,7 @@ from twinshelf.client.files.values.column_fitness import (
     can_hold_attributes,
     counts_rows,
     holds_objects,
-    is_identifier,
+    is_code,
     is_name,
     is_photo,
     is_price,
@@ -176,7 +176,7 @@ class _ColumnMap:
     def _are_codes(self, name: str) -> bool:
         """Whether a column holds codes, beside another of titles, descriptions or photos."""
         texts = texts_in(self._cells[name])
-        if len({*texts}) < len(texts) or not texts or not all(map(is_identifier, texts)):
+        if len({*texts}) < len(texts) or not texts or not all(map(is_code, texts)):
             return False
         others = (values for other, values in self._cells.items() if other != name)
         return any(
@@ -377,11 +377,13 @@ class _ColumnMap:
         others += [n for n in free if plain_name(n) == "no" and not counts_rows(self._cells[n])]
         others = [n for n in others if n not in numbers]
         groups = columns.get("group", ()) if "group" not in self._given else ()
+        titles = self._cells[columns["title"][0]] if columns.get("title") else []
+        is_titled = [*map(present_text_of, titles)]  # else it may be a heading between products
         for name in [*numbers, *others, *groups]:
-            values = self._cells[name]
+            values = [*itertools.compress(self._cells[name], is_titled)] or self._cells[name]
             texts = texts_in(values)
             is_sure = name not in others and not is_called_product(name)
-            is_fit = is_sure or all(map(is_identifier, texts))
+            is_fit = is_sure or all(map(is_code, texts))
             is_first = name == self._table.columns[0]
             if is_called_product(name) and not is_first and are_amounts(values):  # "Inventory"
                 continue

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twinshelf.client.files.forms.row_label import NOTE
 from twinshelf.client.files.values.photos import ends_like_photo
 
 # SQL Server draws a line under the header that tells the widths, reStructuredText above it as well.
@@ -76,7 +77,7 @@ def cells_of(line: str, starts: Sequence[int]) -> list[str]:
     """
     if _RULER.fullmatch(line):
         return [""] * len(starts)
-    if any(line[start - 1 : start].strip() for start in starts if start):
+    if NOTE.fullmatch(line) or any(line[start - 1 : start].strip() for start in starts if start):
         return [line.strip()] + [""] * (len(starts) - 1)
     return [line[start:end].strip() for start, end in itertools.pairwise((*starts, None))]
 

@@ -126,7 +126,7 @@ class DelimitedText:
         if len(cells) > expected and any(cell.strip() for cell in cells[expected:]):
             return (
                 f"line {rows.first_line_number}: has {len(cells)} cells; the header names "
-                f"{expected}: put cells that hold {self.delimiter!r} in quotes"
+                f"{expected}: put cells that hold {self.delimiter!r} in quotes, or name each column"
             )
         return [self._mended(cell) for cell in cells[:expected]] + [""] * (expected - len(cells))
 

@@ -42,7 +42,8 @@ _BLOCK_CHARACTERS = 1 << 20
 _SAMPLE_RECORDS = 1000
 # Objects further within than these hold no field, and more columns none that anybody looks at.
 _DEEPEST, _MOST_FURTHER = 7, 1000
-_BETWEEN = re.compile(r"[\s,]*")
+# A mark of its encoding stands where another file was joined to the first.
+_BETWEEN = re.compile(r"[\s,\ufeff]*")
 _AROUND = ("edges", "nodes", "node")
 # What JSON-LD says of a shop's page besides its products.
 _NO_PRODUCTS = frozenset(
@@ -228,7 +229,7 @@ def _lines(file: TextIO) -> Iterator[Record | str]:
     action: Record = {}  # of Elasticsearch, for the line behind it
     while line := file.readline(LONGEST_RECORD_CHARACTERS):
         line_number += 1
-        text = line.strip().rstrip(",")
+        text = line.strip().strip("\ufeff").rstrip(",")
         if not text:
             continue
         try:
@@ -275,7 +276,7 @@ def _list_items(file: TextIO, read: str = "") -> Iterator[Record | str]:
             # Another list may follow, or on the next line the next page of an answer.
             text = text[position + 1 :] + file.read(_BLOCK_CHARACTERS)
             if not is_within:
-                text = text.lstrip(" \t\r\n,;")
+                text = text.lstrip(" \t\r\n,;\ufeff")
                 position = int(text.startswith("["))
             elif (position := lists.next_in(text)) == 0:
                 return

@@ -136,7 +136,9 @@ def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
         for table, each, count in zip(tables, names, fields, strict=True):
             # Lists of one kind are one table.
             if count == max(fields) or 2 * len(each & best) > len(each | best):
-                yield from _under_headings(table)
+                for row in _under_headings(table):
+                    parts = _parts_of(row)  # of a shop or a section
+                    yield from [row] if parts is None else parts
     elif is_alone and (keyed := _keyed_within(record)):
         yield from _keyed_rows(keyed)
     elif is_alone and (lists := [*filter(_are_objects, _listed_within(record).values())]):

@@ -28,7 +28,10 @@ _FIELD_TAGS = frozenset(
 )
 # <price xsi:nil="true"/>, as databases and web services write nothing; OData has a name of its own.
 _NOTHING = ("}nil", "}null")
-_XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+# Attributes that name the language of a text.
+_LANGUAGES = (
+    "lang", "{http://www.w3.org/XML/1998/namespace}lang", "language", "sprache", "langue", "lingua",
+)  # fmt: skip
 _MOST_NESTED = 64
 # How far within a product, as ONIX has it, its title may stand.
 _DEEPEST = 7
@@ -273,7 +276,7 @@ def _value_of(element: Element) -> object:
     name = element.attrib.get("name") or element.attrib.get("attribute-id")
     if name is not None and name != _name(element):
         return {"name": name, "value": text}
-    language = element.attrib.get("lang") or element.attrib.get(_XML_LANGUAGE)
+    language = next(filter(None, map(element.attrib.get, _LANGUAGES)), None)
     if _name(element) == "language":
         language = element.attrib.get("id")
     return {"language": language, "value": text} if language else text

@@ -21,6 +21,7 @@ from twinshelf.client.files.values.photos import (
 from twinshelf.client.files.values.prices import price_of
 
 _MOSTLY = 0.6
+_WORD = re.compile(r"[^\W\d_]{4}|[a-z]{2}")
 _PAIRS_NO_PROSE_HAS = 2
 _LONGEST_IDENTIFIER = 64
 _LONGEST_TITLE = 200
@@ -90,6 +91,11 @@ def is_identifier(text: str) -> bool:
     if len(text) > _LONGEST_IDENTIFIER or any(letter.isspace() for letter in text):
         return False
     return _CURRENCY.search(text) is None and any(letter.isdigit() for letter in text)
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is an identifier, or one in parts of few letters: "AB 100 X"."""
+    return is_identifier(text if _WORD.search(text) else "".join(text.split()))
 
 
 def are_amounts(values: Values) -> bool:

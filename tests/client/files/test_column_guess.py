@@ -220,3 +220,18 @@ def test_several_suppliers_are_brands_where_nothing_else_is(tmp_path: Path) -> N
         assert columns[field] == (header,) and len(columns) == 3
     path = write(tmp_path, "id,name,supplier,brand\n1,Mug,Metro,Falk\n2,Pan,Rewe,Roe\n")
     assert map_table(open_table(path), {})["seller"] == ("supplier",)
+
+
+def test_codes_in_parts_under_a_name_of_things_are_identifiers(tmp_path: Path) -> None:
+    rows = "AB 100 X,Red mug,3\nAB 110 Y,Tin pan,4\n"
+    columns = map_table(open_table(write(tmp_path, f"Item,Item Description,Price\n{rows}")), {})
+    assert (columns["product_id"], columns["title"]) == (("Item",), ("Item Description",))
+    rows = "Mug 2,A red mug of clay,3\nPan 3,A tin pan for two,4\n"
+    columns = map_table(open_table(write(tmp_path, f"Item,Item Description,Price\n{rows}")), {})
+    assert columns["title"] == ("Item",)
+
+
+def test_headings_between_products_are_no_identifiers(tmp_path: Path) -> None:
+    rows = "DRINKS,,\nB1,Black tea,3\nB2,Mate,4\nFOOD,,\nF1,Rye bread,5\nF2,Oat bar,6\n"
+    products, bad, _ = read(write(tmp_path, f"Item,Description,Price\n{rows}"))
+    assert [row.product_id for row in products] == ["B1", "B2", "F1", "F2"] and not bad

@@ -54,3 +54,11 @@ def test_a_list_of_photos_may_be_parted_by_blanks(tmp_path: Path, text: str) -> 
 def test_words_alone_are_no_columns(tmp_path: Path, text: str) -> None:
     rows, _, _ = read(write(tmp_path, text, "t.txt"))
     assert rows[0].title in ("Blue mug", "Mug")
+
+
+def test_a_note_below_a_table_of_fixed_widths_is_no_product(tmp_path: Path) -> None:
+    table = "SKU      TITLE     PRICE\n-------- -------- ------\nA1       Red mug    3.00\n"
+    table += "A2       Tin pan    4.00\n\n(2 rows  affected)\n(2 rows affected)\n"
+    rows, bad, _ = read(write(tmp_path, table, "t.txt"))
+    assert [(row.product_id, row.title) for row in rows] == [("A1", "Red mug"), ("A2", "Tin pan")]
+    assert not bad

@@ -120,7 +120,8 @@ def test_a_row_of_too_many_cells_is_bad_unless_they_are_empty(tmp_path: Path) ->
     rows, (bad,), _ = read(write(tmp_path, "id,title\n1,Shoe,red\n2,Boot,,\n\n3,Hat\n"))
     assert [row.product_id for row in rows] == ["2", "3"]
     assert bad.reason == (
-        "line 2: has 3 cells; the header names 2: put cells that hold ',' in quotes"
+        "line 2: has 3 cells; the header names 2: put cells that hold ',' in quotes, or name each "
+        "column"
     )
 
 

@@ -297,3 +297,20 @@ def test_rows_of_bigquery_are_refused_by_name(tmp_path: Path) -> None:
     for content in ("\n".join(map(json.dumps, rows)), answer):
         with pytest.raises(ProductFileError, match="rows as BigQuery's service answers them"):
             read(write(tmp_path, content, "t.json"))
+
+
+def test_products_of_several_shops_are_products_and_the_shops_none(tmp_path: Path) -> None:
+    shops = [
+        {"name": f"Shop {n}", "products": [{"id": f"p{n}", "name": f"Mug {n}", "price": n}]}
+        for n in (1, 2)
+    ]
+    rows, bad, _ = read(write(tmp_path, json.dumps({"stores": shops}), "t.json"))
+    assert [(row.product_id, row.title) for row in rows] == [("p1", "Mug 1"), ("p2", "Mug 2")]
+    assert not bad
+
+
+def test_files_with_marks_of_their_encoding_may_be_joined(tmp_path: Path) -> None:
+    lines = ["\ufeff" + json.dumps({"id": n, "title": f"Mug {n}"}) for n in (1, 2, 3)]
+    for content in ("\n".join(lines), "\n".join(f"\ufeff[{line[1:]}]" for line in lines)):
+        rows, bad, _ = read(write(tmp_path, content, "t.json"))
+        assert [row.product_id for row in rows] == ["1", "2", "3"] and not bad
