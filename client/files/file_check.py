@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -218,7 +219,8 @@ def propose(path: Path, options: ReadOptions) -> Proposal:
 
 def _column(name: str) -> str:
     """A column as people speak of it; one without a name is called by its number, if any."""
-    return f"column {name}" if name.isdecimal() else " ".join(name.split()) or "one without a name"
+    shown = re.sub(r"[\r\n]+", " ", name)
+    return f"column {name}" if name.isdecimal() else shown or "one without a name"
 
 
 def _named(table: Table, options: ReadOptions) -> Columns:

@@ -23,7 +23,12 @@ from twinshelf.client.files.forms.json_lists import (
     begin_list,
     without_last_commas,
 )
-from twinshelf.client.files.forms.json_shapes import ListedRows, Record, rows_within
+from twinshelf.client.files.forms.json_shapes import (
+    ListedRows,
+    Record,
+    reason_for_none,
+    rows_within,
+)
 from twinshelf.client.files.forms.stored_bytes import open_bytes
 from twinshelf.client.files.forms.text_encoding import FoundEncoding, errors_of, find_encoding
 from twinshelf.client.files.names.columns import (
@@ -149,6 +154,8 @@ def open_json(path: Path, form: TableForm) -> JsonRecords:
             f"{path} holds rows as BigQuery's service answers them, values without the names of "
             "their columns; export the table as JSON lines, CSV or Parquet instead"
         )
+    if len(sample) == 1 and (reason := reason_for_none(records[0])):
+        raise ProductFileError(f"{path} {reason}")
     return JsonRecords(path=path, encoding=encoding, header=header_of(records), form=form_name)
 
 
@@ -335,6 +342,8 @@ def _read_by(listed: ListedRows, value: object, number: int) -> Iterator[Record 
 
 
 def _as_record(value: object, place: str) -> Record | str:
+    if isinstance(value, str) and isinstance(inner := nested_within(value), dict):
+        return inner
     if isinstance(value, dict):
         return cast(Record, value)
     return f"{place}: must be a JSON object, got {value!r:.40}"

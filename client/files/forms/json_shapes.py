@@ -96,6 +96,12 @@ def _parts_of(record: Record) -> list[Record] | None:
     return rows if is_around else None
 
 
+def _rows_of(record: Record) -> list[Record]:
+    """The products of a shop or a section, else the object itself."""
+    parts = _parts_of(record)
+    return [record] if parts is None else parts
+
+
 def _message_of(record: Record) -> list[Record] | None:
     """The row in a message of Singer's, Airbyte's or Debezium's; none is in those of their own."""
     kind, inner = record.get("type"), record.get("record")
@@ -136,15 +142,24 @@ def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
         for table, each, count in zip(tables, names, fields, strict=True):
             # Lists of one kind are one table.
             if count == max(fields) or 2 * len(each & best) > len(each | best):
-                for row in _under_headings(table):
-                    parts = _parts_of(row)  # of a shop or a section
-                    yield from [row] if parts is None else parts
+                yield from _under_headings(table)
     elif is_alone and (keyed := _keyed_within(record)):
         yield from _keyed_rows(keyed)
     elif is_alone and (lists := [*filter(_are_objects, _listed_within(record).values())]):
         yield from max(cast(list[list[Record]], lists), key=len)
     else:
         yield record
+
+
+def reason_for_none(answer: Record) -> str:
+    """Why an answer holds no product: its list is empty, or it says an error; "" for others."""
+    if named_fields(tuple(answer)):
+        return ""
+    empty = [name for name, value in _listed_within(answer).items() if value == []]
+    if empty:
+        return f"holds no product: its list {empty[0]!r} is empty"
+    error = next((answer[name] for name in ("error", "errors") if answer.get(name)), None)
+    return f"is an answer that tells of an error, not of products: {error!s:.80}" if error else ""
 
 
 def _is_answer(name: str, value: object) -> bool:
@@ -236,7 +251,7 @@ def _tables_within(value: object, depth: int = _DEPTH_OF_TABLE) -> Iterator[list
     if isinstance(value, list):
         records = [each for each in value if each is not None]
         if _are_objects(records) and _name_products(cast(list[Record], records)):
-            yield records
+            yield [row for each in records for row in _rows_of(each)]
         elif _are_objects(records) and depth:  # an answer to each of several questions
             for each in records:
                 yield from _tables_within(each, depth - 1)

@@ -9,6 +9,7 @@ from twinshelf.client.files.forms.json_records import header_of
 from twinshelf.client.files.forms.json_shapes import Record
 from twinshelf.client.files.names.column_names import is_other_object, names_by_word
 from twinshelf.client.files.names.columns import has_title
+from twinshelf.client.files.names.plain_name import WRAPPERS
 from twinshelf.client.files.values.cell_values import object_of
 
 
@@ -34,7 +35,8 @@ def columns_within(rows: Iterable[Mapping[str, object]]) -> dict[str, str]:
                 records.setdefault(column, []).append({column: object_in(cell)})
     found: dict[str, str] = {}
     for column, objects in records.items():
-        if all(each[column] for each in objects) and not is_other_object(column):
+        is_other = is_other_object(column) and column.casefold() not in WRAPPERS
+        if all(each[column] for each in objects) and not is_other:
             names = [name for name in header_of(objects) if name != column]
             if has_title([name.rpartition(".")[2] for name in names]):
                 found |= dict.fromkeys(names, column)

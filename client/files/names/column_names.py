@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 
-from twinshelf.client.files.names.plain_name import PHOTO_WORD, pattern, plain_name, plain_names
+from twinshelf.client.files.names.plain_name import (
+    PHOTO_WORD,
+    folded,
+    pattern,
+    plain_name,
+    plain_names,
+)
 from twinshelf.client.files.names.price_names import is_sale
 from twinshelf.client.files.names.usual_names import USUAL_NAMES
 
@@ -123,6 +129,10 @@ def holds_photos(column: str) -> bool:
 
 _TRADE_NUMBER = re.compile(
     r"(?:product|item)?(?:gtin|ean|upc|isbn|jan|barcode|mpn|pzn)+(?:code|コード|number|nr|no|\d+)*"
+    + folded(
+        "|штрих.?код|codigo(?:de)?barras|codebarres?|codiceabarre|kodkreskowy|c(?:i)?arovykod|vonalkod"
+        "|streckkod|strekkode|viivakoodi|条形?码|條碼|바코드|バーコード|mavach"
+    )
 )
 # Numbers and codes of products by whatever name: "Stock Code", "Part #", "Kat.-Nr.", "品番". Those
 # of something else, such as a phone or a customs code, are none of them.
@@ -216,7 +226,7 @@ _OF_PRODUCT = {
 
 _SUPPLIER = pattern(
     "supplier|lieferant|fournisseur|fornecedor|fornitore|proveedor|leveran(?:cier|dor|tor)|dostawca"
-    "|dodavatel|toimittaja|поставщик|постачальник|供应商|공급"
+    "|dodavatel|toimittaja|поставщик|постачальник"
 )
 
 

@@ -9,7 +9,7 @@ import unicodedata
 _STROKED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe"})
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Small letters without accents; sounds of Japanese and Korean lose their marks as well."""
     text = unicodedata.normalize("NFKD", text).casefold().translate(_STROKED)
     return "".join(c for c in text if not unicodedata.category(c).startswith("M"))
@@ -17,7 +17,7 @@ def _folded(text: str) -> str:
 
 def pattern(words: str) -> re.Pattern[str]:
     """A pattern for folded names."""
-    return re.compile(_folded(words))
+    return re.compile(folded(words))
 
 
 # Marketplaces put these before or behind a field's name, without a meaning of their own.
@@ -79,7 +79,7 @@ def plain_name(column: str) -> str:
     column = _IN_BRACKETS.sub("", column) or column
     column = _NAME_BEHIND.sub("", column)
     column = _NUMBER_SIGN.sub(r"\1 no", column)
-    words = re.findall(r"[^\W_]+", _folded(column))
+    words = re.findall(r"[^\W_]+", folded(column))
     if len(words) > 1 and words[0] in _PREFIXES:
         words = words[1:]
     if len(words) > 1 and words[0] in _LANGUAGES and words[1].startswith(_IN_LANGUAGES):

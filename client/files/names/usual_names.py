@@ -60,6 +60,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         referência_interna कोड
         products_model products_id
         gtin ean ean13 ean_code upc upc_code barcode barkod mpn gtin_14 jan_code janコード isbn pzn
+        штрихкод штрих_код codigo_de_barras codigo_barras code_barre code_barres codice_a_barre
+        kod_kreskowy carovy_kod ciarovy_kod vonalkod streckkod strekkode viivakoodi 条码 条形码 條碼
+        바코드 バーコード mã_vạch
         upc_nbr han nr nummer clave slug"""
     ),
     "title": plain_names(
@@ -190,7 +193,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
         sprzedajacy satici البائع
         anbieter venditore verkoper winkel prodejce obchod saljare saelger forhandler selger myyja
         magaza ショップ名 店舗名 商家 판매처 program_name advertiser_name
-        vendor_name dostawca dodavatel leverancier leverandor leverantor toimittaja tedarikci
+        ספק dostawca dodavatel leverancier leverandor leverantor toimittaja tedarikci
         szallito furnizor постачальник доставчик добављач 공급사 공급업체 仕入先 ร้านค้า
         供应商 nha_cung_cap nguoi_ban elado vanzator πωλητης מוכר فروشنده विक्रेता ผู้ขาย"""
     ),

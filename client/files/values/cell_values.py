@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, time
 from typing import Any
 
 # How programs write "nothing" into a cell; compared in small letters.
@@ -124,6 +125,8 @@ def text_of(cell: object) -> str:
             return str(int(cell))
     if isinstance(cell, (bytes, bytearray)):
         return _decoded(bytes(cell))
+    if isinstance(cell, datetime) and cell.time() == time():  # a day alone, of a table program
+        return cell.date().isoformat()
     return str(cell).strip()
 
 

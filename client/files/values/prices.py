@@ -167,6 +167,7 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
         "amountMicros": 6,
         "unit_amount": 2,
         "centAmount": price.get("fractionDigits", 2),
+        "amount": price.get("scale", price.get("precision")),
         "price": price.get("currency_minor_unit"),
     }
     for key, digits in in_parts.items():

@@ -314,3 +314,32 @@ def test_files_with_marks_of_their_encoding_may_be_joined(tmp_path: Path) -> Non
     for content in ("\n".join(lines), "\n".join(f"\ufeff[{line[1:]}]" for line in lines)):
         rows, bad, _ = read(write(tmp_path, content, "t.json"))
         assert [row.product_id for row in rows] == ["1", "2", "3"] and not bad
+
+
+def test_sections_within_sections_lose_no_product(tmp_path: Path) -> None:
+    def section(n: int) -> dict[str, object]:
+        return {"name": f"Part {n}", "products": [{"id": f"p{n}", "name": f"Mug {n}", "price": n}]}
+
+    within = {"name": "Part 0", "subcategories": [section(2), section(3)]}
+    shop = {"catalog": {"categories": [section(1), within]}}
+    rows, bad, _ = read(write(tmp_path, json.dumps(shop), "t.json"))
+    assert [row.product_id for row in rows] == ["p1", "p2", "p3"] and not bad
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"products": [], "total": 0}, "no product: its list 'products' is empty"),
+        ({"error": {"code": 401, "message": "Unauthorized"}}, "an error, .*: .*Unauthorized"),
+    ],
+)
+def test_an_answer_without_products_says_so(tmp_path: Path, answer: object, reason: str) -> None:
+    with pytest.raises(ProductFileError, match=reason):
+        read(write(tmp_path, json.dumps(answer), "t.json"))
+
+
+def test_objects_that_stand_in_texts_are_read(tmp_path: Path) -> None:
+    texts = [json.dumps({"id": n, "title": f"Mug {n}"}) for n in (1, 2)]
+    for content in (json.dumps(texts), "\n".join(map(json.dumps, texts))):
+        rows, bad, _ = read(write(tmp_path, content, "t.json"))
+        assert [row.title for row in rows] == ["Mug 1", "Mug 2"] and not bad

@@ -18,7 +18,8 @@ def test_a_product_in_a_cell_is_read(tmp_path: Path) -> None:
     quoted = [text.replace('"', '""') for text in (MUG, PAN)]
     text = f'id,payload,at\n7,"{quoted[0]}",May\n8,"{quoted[1]}",May\n9,,May\n'
     pq.write_table(pa.table({"id": [7, 8, 9], "payload": [MUG, PAN, None]}), tmp_path / "t.parquet")
-    for path in (write(tmp_path, text), tmp_path / "t.parquet"):
+    metadata = write(tmp_path, text.replace("payload", "metadata"), "metadata.csv")
+    for path in (write(tmp_path, text), tmp_path / "t.parquet", metadata):
         rows, bad, _ = read(path)
         found = [(row.product_id, row.title, row.brand, row.price) for row in rows]
         assert found == [("7", "Mug", "Acme", 5.5), ("8", "Pan", "Bolt", 6)]

@@ -108,10 +108,11 @@ def test_words_around_elements_are_read(tmp_path: Path) -> None:
     feed = (
         "<shop><item><id>1</id><title>Red <b>oak</b> chair<br/>with arms</title></item>"
         "<item><id>2</id><title xml:lang='en'>Mug</title><title xml:lang='de'>Tasse</title></item>"
+        "<item><id>3</id><title sprache='en'>Pan</title><title sprache='de'>Topf</title></item>"
         "</shop>"
     )
     rows, _, _ = read(write(tmp_path, feed, "feed.xml"))
-    assert [row.title for row in rows] == ["Red oak chair with arms", "Mug"]
+    assert [row.title for row in rows] == ["Red oak chair with arms", "Mug", "Pan"]
 
 
 def test_fields_may_have_their_names_in_attributes(tmp_path: Path) -> None:

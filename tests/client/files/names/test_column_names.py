@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from twinshelf.client.files.names.column_names import is_product_number, names_by_word
+from twinshelf.client.files.names.column_names import (
+    is_product_number,
+    is_trade_number,
+    names_by_word,
+)
 from twinshelf.client.files.names.plain_name import pattern, plain_name
 
 
@@ -63,6 +67,12 @@ def test_numbers_of_products_are_known() -> None:
     names += "Indeks towaru,Ref. do artigo,物料编码,품목코드,Код позиции,Mã vật tư"
     assert [name for name in names.split(",") if not is_product_number(name)] == []
     assert not any(map(is_product_number, ("Category code", "Kod producenta", "Phone number")))
+
+
+def test_numbers_of_the_trade_are_known_in_many_languages() -> None:
+    names = "EAN,Barcode,Штрихкод,Штрих-код,Código de barras,Code-barres,Čárový kód,条码,バーコード"
+    assert [name for name in names.split(",") if not is_trade_number(name)] == []
+    assert not any(map(is_trade_number, ("Code", "Código", "Barcode type")))
 
 
 def test_marks_within_a_word_part_it_in_no_script() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from twinshelf.client.files.values.cell_values import (
@@ -26,6 +28,8 @@ from twinshelf.client.files.values.cell_values import (
         (" a ", "a"),
         (1.5, "1.5"),
         (b"a", "a"),
+        (datetime(2024, 3, 1), "2024-03-01"),
+        (datetime(2024, 3, 1, 8, 30), "2024-03-01 08:30:00"),
     ],
 )
 def test_cells_become_trimmed_texts(cell: object, text: str) -> None:
