@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from twinshelf.client.files.forms.header import lies_sideways
+from twinshelf.client.files.forms.header import lies_sideways, names_fields
 from twinshelf.client.files.forms.row_label import TOTAL, is_subtotal
 from twinshelf.client.files.forms.table import Table
 from twinshelf.client.files.rows import CellRow, ProductFileError
@@ -41,7 +41,7 @@ def require_upright(table: Table, cells: Mapping[str, Values]) -> None:
         cells: Those of its first rows, of each column.
 
     Raises:
-        ProductFileError: If its columns are.
+        ProductFileError: If its columns are, or several rows tell of one.
     """
     is_of_cells = table.kind != "records" and len(table.columns) > 0
     if is_of_cells and lies_sideways(table.columns, texts_in(cells[table.columns[0]])):
@@ -50,6 +50,13 @@ def require_upright(table: Table, cells: Mapping[str, Values]) -> None:
             "and each other column is a product. Turn it, so that each row is one (in Excel: copy, "
             "then paste special, transpose), or name its columns: --columns"
         )
+    for name in table.columns if is_of_cells else ():
+        if names_fields(table.columns, texts_in(cells[name])):
+            raise ProductFileError(
+                f"{table.path} has a row for each field of a product, which {name!r} names. Turn "
+                "it, so that each row is a product (a pivot table does), or name its columns: "
+                "--columns"
+            )
 
 
 def _is_total(row: CellRow) -> bool:

@@ -19,6 +19,8 @@ _FIELD_OF = {name: field for field, names in USUAL_NAMES.items() for name in nam
 # A template's own lines stand before its header, such as the two of Amazon's.
 _TEMPLATE_ROWS = 10
 _FIELDS_OF_HEADER = 2
+# What it is of, what it tells, its value, and where or when.
+_COLUMNS_OF_FACTS = 5
 Cell = TypeVar("Cell")
 
 
@@ -175,6 +177,18 @@ def lies_sideways(header: Sequence[str], first_column: Sequence[str]) -> bool:
     names = [*header[:1], *first_column]
     is_wide = len(header) > _FIELDS_OF_HEADER and len({*names}) == len(names)
     return is_wide and count_named(header) < _FIELDS_OF_HEADER < count_named(names)
+
+
+def names_fields(header: Sequence[str], column: Sequence[str]) -> bool:
+    """Whether a column names the field that each row tells, as a table of attributes does.
+
+    Args:
+        header: Names of all columns, of which such a table has few.
+        column: What stands in one of them.
+    """
+    is_repeated = 1 < len({*column}) <= len(column) / 2
+    named = count_named([*{*column}]) if is_repeated and len(header) <= _COLUMNS_OF_FACTS else 0
+    return named >= _FIELDS_OF_HEADER and count_named(header) <= _FIELDS_OF_HEADER
 
 
 def is_ruled(cell: str) -> bool:

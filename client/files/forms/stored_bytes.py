@@ -85,6 +85,9 @@ _SCRIPTS = {
     "a SYLK table; save it as .xlsx or CSV": re.compile(
         rb"ID;P[^\n]*\n(?:[A-Z]{1,3};[^\n]*\n)*?[BC];[XYK]"
     ),
+    "only the pointer to a file that Git LFS keeps; fetch the file: git lfs pull": re.compile(
+        rb"version https://git-lfs\.github\.com/spec/"
+    ),
     "a file of settings; save it as CSV or JSON": re.compile(
         rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"
     ),

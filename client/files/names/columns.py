@@ -331,7 +331,13 @@ def _best_by_word(named: Sequence[str], field: str, known: tuple[str, ...]) -> t
     if field == "price":
         best = min(
             named,
-            key=lambda n: (distance_from_paid(n), not is_gross(n), -year_of(n), len(n)),
+            key=lambda n: (
+                distance_from_paid(n),
+                not is_gross(n),
+                "retail" in n.casefold(),
+                -year_of(n),
+                len(n),
+            ),
             default="",
         )
         is_best = best and (not known or distance_from_paid(best) < distance_from_paid(known[0]))

@@ -235,3 +235,13 @@ def test_headings_between_products_are_no_identifiers(tmp_path: Path) -> None:
     rows = "DRINKS,,\nB1,Black tea,3\nB2,Mate,4\nFOOD,,\nF1,Rye bread,5\nF2,Oat bar,6\n"
     products, bad, _ = read(write(tmp_path, f"Item,Description,Price\n{rows}"))
     assert [row.product_id for row in products] == ["B1", "B2", "F1", "F2"] and not bad
+
+
+@pytest.mark.parametrize("header", ["sku,attribute,value", "entity_id,attribute_code,data"])
+def test_a_table_of_a_field_in_each_row_is_refused_by_name(tmp_path: Path, header: str) -> None:
+    rows = "".join(f"K{n},name,Red mug\nK{n},price,{n}\nK{n},brand,Falk\n" for n in (1, 2, 3))
+    path = write(tmp_path, f"{header}\n{rows}")
+    with pytest.raises(ProductFileError, match="a row for each field of a product, which 'attr"):
+        propose(path, USUAL_OPTIONS)
+    rows = "".join(f"K{n},Mug {n},{'price' if n % 2 else 'name'}\n" for n in range(6))
+    assert len(read(write(tmp_path, f"sku,title,brand\n{rows}"))[0]) == 6

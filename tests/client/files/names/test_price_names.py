@@ -98,3 +98,9 @@ def test_the_price_of_a_sale_comes_before_the_usual_one(tmp_path: Path) -> None:
     for sale in ("salePrice", "Preço promocional", "Акционная цена", "Akciós bruttó ár"):
         rows, _, _ = read(write(tmp_path, f"sku,name,price,{sale}{rows_of_prices}"))
         assert [row.price for row in rows] == [15, 30, 9.5, None], sale
+
+
+def test_a_retail_price_comes_behind_a_plain_one() -> None:
+    header = ["sku", "title", "product_price_vat_inc", "retail_price_vat_inc"]
+    assert map_columns("t.csv", header, {})["price"] == ("product_price_vat_inc",)
+    assert map_columns("t.csv", ["title", "Retail price now"], {})["price"] == ("Retail price now",)
