@@ -88,6 +88,9 @@ _SCRIPTS = {
     "only the pointer to a file that Git LFS keeps; fetch the file: git lfs pull": re.compile(
         rb"version https://git-lfs\.github\.com/spec/"
     ),
+    "a text whose rows end with the sign 1E and not with its lines; save it as CSV": re.compile(
+        rb"[^\n\x1e]*\x1f[^\n\x1e]*\x1e[^\n\x1e]*\x1f"
+    ),
     "a file of settings; save it as CSV or JSON": re.compile(
         rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"
     ),

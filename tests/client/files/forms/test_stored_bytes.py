@@ -125,6 +125,7 @@ def test_of_several_tables_in_an_archive_that_of_products_is_read(
         (bz2.compress(b""), "is empty"),
         (lzma.compress(b""), "is empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 5\n", "git lfs pull"),
+        (b"id\x1ftitle\x1e1\x1fMug\x1e2\x1fPan", "rows end with the sign 1E"),
         (b"[S1]\ntitle=Mug\n\n[S2]\ntitle=Pan\n", "file of settings"),
         (b'var products = [{"id": 1}];', "JavaScript"),
         (b"// Goods\nexport const GOODS: Good[] = [\n{ title: 'Mug' },\n];", "JavaScript"),
