@@ -132,11 +132,12 @@ class _ColumnMap:
     def _title_called_product(self) -> dict[str, Sequence[str]]:
         """The title where none is called so, and "Article" holds no numbers but titles."""
         header = self._table.columns
-        if not has_title(header) and not any(names_by_word(name, "title") for name in header):
-            for name in filter(is_called_product, header):
-                if is_usual_name(name, "product_id"):
-                    if title_fitness(self._cells[name]) >= WORDS_OF_TITLE:
-                        return {"title": (name,)}
+        if has_title(header) or any(names_by_word(name, "title") for name in header):
+            return {}
+        for name in filter(is_called_product, header):
+            is_number = is_usual_name(name, "product_id")
+            if is_number and title_fitness(self._cells[name]) >= WORDS_OF_TITLE:
+                return {"title": (name,)}
         return {}
 
     def _fitting(self, barred: frozenset[str]) -> Columns:
