@@ -9,7 +9,7 @@ from typing import TypeGuard, cast
 
 from twinshelf.client.files.names.column_names import names_by_word
 from twinshelf.client.files.names.columns import has_embedded, has_title, named_fields
-from twinshelf.client.files.names.plain_name import WRAPPERS
+from twinshelf.client.files.names.plain_name import PARTS, WRAPPERS
 from twinshelf.client.files.values.cell_values import nested_within
 
 # The features of an answer of Hugging Face describe its columns.
@@ -135,7 +135,9 @@ def _is_heading(record: Record) -> bool:
 
 def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
     """The lists within an object that name most of a product, or what identifiers stand before."""
-    if tables := list(_tables_within(record if is_alone else _listed_within(record))):
+    if is_alone and (product := _only_product(record)) is not None:
+        yield product
+    elif tables := list(_tables_within(record if is_alone else _listed_within(record))):
         names = [{name for each in table for name in _names_within(each)} for table in tables]
         fields = [named_fields(tuple(each)) for each in names]
         best = names[fields.index(max(fields))]
@@ -149,6 +151,25 @@ def _unwrapped(record: Record, *, is_alone: bool) -> Iterator[Record]:
         yield from max(cast(list[list[Record]], lists), key=len)
     else:
         yield record
+
+
+def _only_product(answer: Record, depth: int = _DEPTH_OF_TABLE) -> Record | None:
+    """The one product of an answer, {"product": {…}}, whose lists tell of parts and of others."""
+    objects = [value for value in answer.values() if isinstance(value, (dict, list))]
+    if len(objects) != 1 or not isinstance(objects[0], dict) or not depth:
+        return None
+    inner = cast(Record, objects[0])
+    if not has_title(tuple(n for n, value in inner.items() if not isinstance(value, dict))):
+        return _only_product(inner, depth - 1)
+    own_count = named_fields(tuple(inner))
+    for name, value in inner.items():
+        rows = [row for table in _tables_within({name: value}) for row in table]
+        count = max((named_fields(_names_within(row)) for row in rows), default=0)
+        # A heading of a list of products may have as many fields as each of them.
+        may_head = name == "items" or (_IS_LIST_NAME.fullmatch(name) and name not in PARTS)
+        if count > own_count or (count == own_count and may_head):
+            return None
+    return inner if own_count > _FIELDS_OF_PART else None
 
 
 def reason_for_none(answer: Record) -> str:

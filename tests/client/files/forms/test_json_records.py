@@ -343,3 +343,28 @@ def test_objects_that_stand_in_texts_are_read(tmp_path: Path) -> None:
     for content in (json.dumps(texts), "\n".join(map(json.dumps, texts))):
         rows, bad, _ = read(write(tmp_path, content, "t.json"))
         assert [row.title for row in rows] == ["Mug 1", "Mug 2"] and not bad
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"variants": [{"id": 5, "title": "Red", "price": 9, "sku": "m-5", "barcode": "4006381"}]},
+        {"variants": {"edges": [{"node": {"id": 5, "title": "Red", "price": 9}}]}},
+        {"price": 9, "related": [{"id": 5, "title": "Cup", "price": 3, "vendor": "Falk"}]},
+    ],
+)
+def test_the_one_product_of_an_answer_is_no_variant_of_its_own(
+    tmp_path: Path, part: dict[str, object]
+) -> None:
+    mug = {"id": 1, "title": "Mug", "vendor": "Falk", "product_type": "Mugs", **part}
+    for answer in ({"product": mug}, {"status": "ok", "data": {"item": mug}}):
+        rows, bad, _ = read(write(tmp_path, json.dumps(answer), "t.json"))
+        found = [(row.product_id, row.title, row.price, row.brand) for row in rows]
+        assert found == [("1", "Mug", 9.0, "Falk")] and not bad
+
+
+def test_the_heading_of_a_list_is_no_product(tmp_path: Path) -> None:
+    mugs = [{"id": n, "title": f"Mug {n}", "price": n} for n in (1, 2)]
+    section = {"category": {"id": 7, "title": "Mugs", "image": "a.jpg", "products": mugs}}
+    rows, bad, _ = read(write(tmp_path, json.dumps(section), "t.json"))
+    assert [row.title for row in rows] == ["Mug 1", "Mug 2"] and not bad
