@@ -65,6 +65,10 @@ class ParquetTable:
                         yield dict(zip(batch.schema.names, values, strict=True))
         except (OSError, pa.ArrowException) as error:
             raise ProductFileError(f"{self.path} breaks off: {error}") from error
+        except IndexError as error:
+            raise ProductFileError(
+                f"{self.path} is damaged: cells stand for texts that it does not hold"
+            ) from error
 
 
 def batches_of(

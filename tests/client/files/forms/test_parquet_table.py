@@ -14,6 +14,7 @@ from twinshelf.client.files.forms import parquet_table
 from twinshelf.client.files.forms.parquet_table import open_parquet
 from twinshelf.client.files.names.columns import read_column_mapping
 from twinshelf.client.files.product_rows import ReadOptions
+from twinshelf.client.files.rows import ProductFileError
 
 GOODS = {"sku": pa.array(["a1", "a2"]), "title": pa.array(["Red mug", "Blue hat"])}
 
@@ -68,3 +69,14 @@ def test_a_file_of_many_row_groups_takes_the_memory_of_one(tmp_path: Path) -> No
 def test_a_price_in_a_list_is_no_vector(tmp_path: Path) -> None:
     pq.write_table(pa.table({**GOODS, "price": [[39.9], [54.0]]}), tmp_path / "t.parquet")
     assert [row.price for row in read(tmp_path / "t.parquet")[0]] == [39.9, 54.0]
+
+
+def test_cells_that_stand_for_texts_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    titles = [("Red mug", "Blue hat", "Cap")[number % 3] for number in range(8)]
+    pq.write_table(pa.table({"title": titles}), path, compression="none")
+    places = bytes([0x24, 0x49])  # 0, 1, 2, 0, 1, 2, 0, 1, two bits each
+    assert path.read_bytes().count(places) == 1
+    path.write_bytes(path.read_bytes().replace(places, b"\xff\xff"))
+    with pytest.raises(ProductFileError, match="is damaged: cells stand for texts"):
+        read(path)
