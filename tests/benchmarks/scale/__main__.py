@@ -25,6 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import uvloop
 
@@ -43,7 +44,7 @@ from twinshelf.server.__main__ import tune_process
 from twinshelf.server.catalogue.index.graph import IndexConfig, MappedGraph
 from twinshelf.server.catalogue.one_machine.sqlite_catalogue import SqliteCatalogue
 from twinshelf.server.catalogue.product_record import NewProduct, ProductVector
-from twinshelf.server.catalogue.ranking import LEAST_CANDIDATES
+from twinshelf.server.catalogue.ranking import LEAST_CANDIDATES, Query
 from twinshelf.server.encoders.embedding import query_vector
 from twinshelf.server.encoders.modalities import Pattern
 from twinshelf.server.triton.plan import usable_core_count
@@ -53,6 +54,7 @@ DEPTH = 10
 CALLER_COUNT = 16
 ROUND_COUNT = 3
 ENCODED_COUNT = 32
+EXACT_BLOCK = 4096
 FUTURE_SIZES = (10_000_000, 100_000_000, 1_000_000_000)
 # What the model may miss of the largest size, which it has not seen.
 TOLERANCE = 0.35
@@ -82,7 +84,7 @@ async def measure(folder: Path, products: Products, query_count: int) -> Measure
     try:
         await catalogue.use_encoder(CONTRACT)
         rows = np.random.default_rng(1).integers(count, size=query_count).tolist()
-        recall = np.mean([await _recall(catalogue, products, row) for row in rows])
+        recall = await _recall(catalogue, products, rows)
         search_ms = await _search_alone(catalogue, products, rows)
         # In turn: the machine may slow down meanwhile.
         rounds = [
@@ -106,7 +108,7 @@ async def measure(folder: Path, products: Products, query_count: int) -> Measure
         search_cpu_ms=search_cpu_ms,
         searches_per_s=searches_per_s,
         graph_searches_per_s=graph_searches_per_s,
-        recall=float(recall),
+        recall=recall,
         longest_write_ms=longest_write_ms,
         start_s=started["start_s"],
         read_s=read_s,
@@ -161,17 +163,27 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-async def _recall(catalogue: SqliteCatalogue, products: Products, row: int) -> float:
-    query = make_query(products, row, None)
-    page = await catalogue.search(query)
-    vector = query_vector(query.embedding, query.weights, CONTRACT).astype(np.float32)
-    best: list[tuple[float, int]] = []
-    for start in range(0, len(products.vectors), 100_000):
-        scores = products.vectors[start : start + 100_000].astype(np.float32) @ vector
-        rows = np.argpartition(-scores, DEPTH)[:DEPTH]
-        best += [(float(scores[each]), start + int(each)) for each in rows]
-    exact = {each for _, each in sorted(best, reverse=True)[:DEPTH]}
-    return len(exact & {int(hit.product.record.product_id) for hit in page.hits}) / DEPTH
+async def _recall(catalogue: SqliteCatalogue, products: Products, rows: Sequence[int]) -> float:
+    queries = [make_query(products, row, None) for row in rows]
+    vectors, count = _query_vectors(queries), len(products.vectors)
+    found = []
+    for numbers in np.array_split(np.arange(count), -(-count // EXACT_BLOCK)):
+        scores = vectors @ products.vectors[numbers].astype(np.float32).T
+        places = np.argpartition(-scores, DEPTH)[:, :DEPTH]
+        found.append((np.take_along_axis(scores, places, axis=1), numbers[places]))
+    scores, numbers = map(np.hstack, zip(*found, strict=True))
+    best = np.take_along_axis(numbers, np.argsort(-scores)[:, :DEPTH], axis=1)
+    shared_count = 0
+    for query, exact in zip(queries, best.tolist(), strict=True):
+        hits = (await catalogue.search(query)).hits
+        shared_count += len({*exact} & {int(hit.product.record.product_id) for hit in hits})
+    return shared_count / best.size
+
+
+def _query_vectors(queries: Sequence[Query]) -> npt.NDArray[np.float32]:
+    return np.array(
+        [query_vector(each.embedding, each.weights, CONTRACT) for each in queries], np.float32
+    )
 
 
 async def _search_alone(
@@ -207,9 +219,7 @@ def _search_graph(folder: Path, products: Products, rows: Sequence[int]) -> floa
     """Returns searches per second of the graph of a snapshot, by nothing but usearch."""
     (file,) = folder.glob("index-*/*.graph")
     queries = [make_query(products, row, None) for row in rows]
-    vectors = np.array(
-        [query_vector(each.embedding, each.weights, CONTRACT) for each in queries], np.float32
-    )
+    vectors = _query_vectors(queries)
     thread_count = usable_core_count()
     config = IndexConfig(slot_count=thread_count)
     graph = MappedGraph(file, vectors.shape[1], config)
