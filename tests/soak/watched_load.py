@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import threading
 import time
 from collections import Counter
@@ -163,13 +164,13 @@ class WatchedLoad:
 def served_again_s(calls: Sequence[Call], open_since_s: set[float], fault_s: float) -> float | None:
     """Returns the seconds after a fault at which two good seconds began; None while there are none.
 
-    A fault that nobody notices within its first two seconds is over at once.
+    A fault that nobody notices within its first two seconds is over at once. What was sent behind a
+    call that has not ended does not count yet: that call may turn out to be a bad one.
     """
-    now_s = time.monotonic()
+    first_open_s = min(set(open_since_s), default=math.inf)
     bad = [call.sent_s for call in calls if call.sent_s >= fault_s and call.is_bad]
-    bad += [sent_s for sent_s in set(open_since_s) if now_s - sent_s > SLOW_S]
     last_bad_s = max(bad, default=fault_s)
-    good = [c.sent_s for c in calls if c.sent_s > last_bad_s and not c.is_bad]
+    good = [c.sent_s for c in calls if last_bad_s < c.sent_s < first_open_s and not c.is_bad]
     if not good or max(good) - min(good) < STEADY_S:
         return None
     return round(min(good) - fault_s, 2) if bad else 0.0
