@@ -89,7 +89,7 @@ _SCRIPTS = {
         rb"version https://git-lfs\.github\.com/spec/"
     ),
     "a text whose rows end with the sign 1E and not with its lines; save it as CSV": re.compile(
-        rb"[^\n\x1e]*\x1f[^\n\x1e]*\x1e[^\n\x1e]*\x1f"
+        rb"(?:[\t\x20-\xff]*\x1f)+[\t\x20-\xff]*\x1e[\t\x20-\xff]*\x1f"
     ),
     "a file of settings; save it as CSV or JSON": re.compile(
         rb"\s*\[+[^][{},\"\n]+\]+\s*\n(?:[\w .-]+=[^\n]*\n)+\s*\[+[^][{},\"\n]+\]+\s*\n"

@@ -142,6 +142,11 @@ def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, message: str)
         open_table(write(tmp_path, content, "t.txt"))
 
 
+def test_bytes_that_are_no_text_have_no_signs_between_rows(tmp_path: Path) -> None:
+    path = write(tmp_path, b"PAR1\x15\x00\x1f\x15\x1e\x15\x1f", "t.parquet")
+    assert stored_bytes.kind_of(path) == "parquet"
+
+
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst", "t.csv.bz2", "t.csv.xz", "t.zip"])
 def test_compressed_bytes_that_break_off_are_said_to(tmp_path: Path, name: str) -> None:
     noise = "\n".join(f"{n},{n * 7919 % 104729}" for n in range(50_000)).encode()
