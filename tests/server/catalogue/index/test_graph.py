@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -123,3 +125,8 @@ def test_a_build_in_a_process_of_its_own_can_be_stopped(tmp_path: Path) -> None:
 def test_a_search_of_more_vectors_weighs_more_candidates() -> None:
     counts = (0, 1_000, 100_000, 1_000_000, 10_000_000)
     assert [CONFIG.search_expansion(count) for count in counts] == [96, 96, 96, 163, 277]
+
+
+def test_onnx_runtime_may_be_loaded_after_usearch() -> None:
+    script = f"import {MappedGraph.__module__}, onnxruntime"
+    subprocess.run([sys.executable, "-c", script], check=True)
