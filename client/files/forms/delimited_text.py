@@ -292,14 +292,14 @@ def find_delimiter(lines: list[str]) -> str:
         width = max((place for place, cell in enumerate(header, 1) if cell.strip()), default=0)
         if len(header) < 2 or not width:
             return 0.0, 0, 0
-        if {len(cells) for cells in read[start + 1 :]} == {len(header) + 1}:
-            return 0.5, width, -start  # rows have names, or the last column has none
         # Some programs end each row with a delimiter, or the header alone.
         fits = [
             len(cells) == len(header) or (len(cells) >= width and not any(cells[width:]))
             for cells in read[start:]
         ]
         agreeing = sum(fits) / len(fits)
+        if {len(cells) for cells in read[start + 1 :]} == {len(header) + 1}:
+            agreeing = max(agreeing, 0.5)  # rows have names, or the last column has none
         # A header of many columns parts better than one of two that happens to agree more often.
         return round(agreeing, 1) if agreeing >= 0.5 else agreeing / 10, width, -start
 

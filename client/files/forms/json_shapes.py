@@ -15,7 +15,8 @@ from twinshelf.client.files.values.cell_values import nested_within
 # The features of an answer of Hugging Face describe its columns.
 LIST_NAME = (
     r"products?|items|data|results?|rows|records|entries|hits|goods|listings|docs|edges|nodes"
-    r'|features(?!"\s*:\s*\[\s*\{\s*"feature_idx")|@graph|catalog\w*|feed|itemlistelement|json_?-?ld|ld_?-?json|offers'
+    r'|features(?!"\s*:\s*\[\s*\{\s*"feature_idx")|@graph|catalog\w*|feed|itemlistelement'
+    r"|json_?-?ld|ld_?-?json|offers"
 )
 _IS_LIST_NAME = re.compile(LIST_NAME, re.IGNORECASE)
 # What other lists of named things an answer may have.

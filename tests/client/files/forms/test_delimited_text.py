@@ -31,6 +31,7 @@ def test_a_decimal_comma_is_no_delimiter() -> None:
     # Some programs end each row with a delimiter, or the header alone.
     assert find_delimiter(["a;b;c\n", "1;2,5;3,5;\n", "2;3,5;4,5;\n"]) == ";"
     assert find_delimiter(["a;b;c;\n", "1;2,5;3,5\n", "2;3,5;4,5\n"]) == ";"
+    assert find_delimiter(["a;b, c;d\n", "1;Shoe, 3;5;\n", "2;Boot, 4;6;\n"]) == ";"
     # Others name one column too few.
     assert find_delimiter(["a;b;c\n", "1;Shoe;3,5;EUR\n", "2;Boot;4,5;EUR\n"]) == ";"
 
