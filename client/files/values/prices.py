@@ -18,6 +18,7 @@ DecimalSign = Literal["", ".", ","]
 # Of a nested price in smaller units.
 _MOST_DIGITS = 6
 _DIVISORS = (1, 10, 100, 1000)
+_WHOLE = re.compile(r"\d+(?:\.0)?")
 # "specialPrice", "regular_price": the asked price comes before that which is struck out.
 _AMOUNT_KEYS = (
     "amount", "value", "", "current", "now", "final", "special", "sale", "discounted", "offer",
@@ -163,11 +164,13 @@ def _amount_of(price: Mapping[str, object], depth: int = _MOST_NESTED) -> object
     Raises:
         ValueError: If none of it is known for an amount.
     """
+    # A number with a point is in whole units, however many digits its database keeps behind it.
+    is_in_parts = _WHOLE.fullmatch(str(price.get("amount"))) is not None
     in_parts = {
         "amountMicros": 6,
         "unit_amount": 2,
         "centAmount": price.get("fractionDigits", 2),
-        "amount": price.get("scale", price.get("precision")),
+        "amount": price.get("scale", price.get("precision")) if is_in_parts else None,
         "price": price.get("currency_minor_unit"),
     }
     for key, digits in in_parts.items():

@@ -24,6 +24,7 @@ from twinshelf.client.files.values.prices import DecimalSign, decimal_sign_of, p
         ({"amount": 5, "code": "EUR", "formatted": "€5.00"}, 5.0),
         ({"amount": 1250, "currency": "EUR", "scale": 2}, 12.5),
         ({"amount": 1250, "precision": 2}, 12.5), ({"amount": 12.5, "scale": None}, 12.5),
+        ({"amount": "12.50", "scale": 2}, 12.5), ({"amount": 12.5, "scale": 2}, 12.5),
         ({"amount": 3500, "divisor": 100}, 35.0), ({"centAmount": 1299}, 12.99),
         ({"centAmount": 1299, "fractionDigits": 0}, 1299.0),
         ({"centAmount": None, "value": 5}, 5.0), ({"amount": 5, "divisor": float("inf")}, 5.0),
